@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// How a child is named, the same everywhere, in the form that nbdcopy's users
+// know:
+//
+//   /path/to/file-or-block-device
+//   nbd://host:port/export  nbds://...  nbd+unix:///export?socket=/path  ...
+//   [ COMMAND ]             a server started by systemd socket activation;
+//                           COMMAND is a shell command line
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/device/device.h"
+
+namespace resilience {
+
+enum class SpecKind : std::uint8_t { path, uri, command };
+
+/// A child SPEC taken apart.  Relative paths in it have been made absolute,
+/// because the server changes its directory to / when it becomes a daemon.
+struct ChildSpec {
+    SpecKind kind = SpecKind::path;
+    std::string text;       ///< as the user wrote it; for messages
+    std::string target;     ///< absolute path, URI, or command line without the brackets
+    std::string directory;  ///< where a command runs: the directory we were started in
+};
+
+/// Takes `text` apart.  `directory` is what relative paths are relative to
+/// (absolute).  Throws SetupError for what cannot be a SPEC (empty, an unknown
+/// URI scheme, an unclosed bracket); touches nothing.
+ChildSpec parse_child_spec(std::string_view text, const std::string& directory);
+
+/// How a child is opened and used.
+struct ChildOptions {
+    bool writable = true;     ///< false: opened read-only
+    bool direct = false;      ///< cache=none: files with O_DIRECT, past the page cache
+    bool lock = true;         ///< files: take the advisory locks that QEMU's tools respect
+    /// How long opening may take, and how long the device's own waits may be.
+    std::chrono::milliseconds timeout{10000};
+};
+
+/// Opens a child and checks it: it exists, answers within the timeout, has a
+/// size, can be written if it has to be.  Starts no thread (see
+/// Device::start).  Throws SetupError.
+std::shared_ptr<Device> open_child(const ChildSpec& spec, const ChildOptions& options);
+
+/// A text that is equal for two SPECs that surely mean the same storage: the
+/// inode of a file, the number of a block device, a normalised URI, a
+/// command line.  For a path that does not exist, the path itself.
+std::string storage_identity(const ChildSpec& spec);
+
+}  // namespace resilience
