@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// One loaded filter or plugin, with no type of nbdkit in it.
+//
+// A module is what stands between nbdkit's callbacks (FilterShim, PluginShim)
+// and the devices that do the work: it takes the parameters, builds the graph
+// of devices, starts and stops it, and says which device a client sees.  A
+// module is described to the shims by a traits class:
+//
+//   struct QuorumModule {
+//       static constexpr const char* name = "quorum";          // as in --filter=quorum
+//       static constexpr const char* longname = "nbdkit quorum";
+//       static constexpr const char* description = "...";      // one paragraph
+//       static constexpr const char* config_help = "quorum-child=<SPEC>  ...";
+//       static constexpr const char* magic_config_key = "quorum-child";  // plugin form
+//       static std::unique_ptr<Module> make(Form form);
+//   };
+//
+// and registered with one line: RESILIENCE_REGISTER_FILTER(QuorumModule) or
+// RESILIENCE_REGISTER_PLUGIN(QuorumModule).
+//
+// The order of the calls, all but open() on the server's main thread:
+//
+//   make, (config | observe)*, config_complete, get_ready, [fork], after_fork,
+//   open (once per connection, concurrently, from the connections' threads),
+//   cleanup, destructor.
+//
+// Any of them may be the last one: a start that fails exits the process
+// without cleanup or destructor, and the process that forks the server ends
+// the same way.  So what must survive belongs on disk, not in a destructor.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/device/device.h"
+
+namespace resilience {
+
+/// How a module is loaded: above nbdkit's `next`, or as the plugin itself.
+enum class Form : std::uint8_t { filter, plugin };
+
+class Module {
+public:
+    Module() = default;
+    Module(const Module&) = delete;
+    Module& operator=(const Module&) = delete;
+    virtual ~Module() = default;
+
+    /// One key=value of the command line.  Returns true if it was for this
+    /// module, false if it is for somebody below (an unknown key, in the
+    /// plugin form).  The current directory is still the user's: make paths
+    /// absolute here.  Throws SetupError.
+    virtual bool config(std::string_view key, const std::string& value) = 0;
+
+    /// A key that config() did not take and that goes on to what is below
+    /// (filter form only), e.g. the file= of nbdkit's file plugin.
+    virtual void observe(std::string_view key, const std::string& value)
+    {
+        (void)key;
+        (void)value;
+    }
+
+    /// All keys have been given.  Throws SetupError.
+    virtual void config_complete() {}
+
+    /// How long the plugin below may take to open before that is an error, at
+    /// start and later (filter form).  Asked after config_complete().
+    virtual std::chrono::milliseconds timeout() const { return std::chrono::seconds(10); }
+
+    /// Checks and opens everything, still in the foreground: what throws here
+    /// is read by the person who started nbdkit.  `next` is null in the plugin
+    /// form; in the filter form its size and capabilities are known already,
+    /// but it is not started: the module calls its start() and stop() like
+    /// those of any other device.  Throws SetupError.
+    virtual void get_ready(std::shared_ptr<Device> next) = 0;
+
+    /// In the process that serves: start threads and connections.  Nobody
+    /// reads what is thrown here; a SetupError ends the server.
+    virtual void after_fork() = 0;
+
+    /// The device that a client sees under `export_name`; it must live until
+    /// the module is destroyed.  `read_only` is nbdkit's -r; the shim refuses
+    /// writes by itself then.  SetupError refuses the connection.  Called
+    /// from several threads at once.
+    virtual Device& open(const std::string& export_name, bool read_only) = 0;
+
+    /// Stops threads, bounded in time.  Connections may still be open: what
+    /// open() gave out must go on answering (with errors, if need be).
+    virtual void cleanup() = 0;
+
+    /// Whether `next` may be used by the module's own threads, with no client
+    /// connected.  False if something below cannot serve requests in parallel:
+    /// then `next` works only inside a client's request, on the client's
+    /// thread, and `submit` on it completes before it returns.  True in the
+    /// plugin form.  Valid from get_ready() on.
+    bool background() const { return background_; }
+    /// For the shims, before get_ready().
+    void set_background(bool possible) { background_ = possible; }
+
+private:
+    bool background_ = true;
+};
+
+}  // namespace resilience
