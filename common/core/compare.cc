@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/core/compare.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace resilience {
+
+std::optional<std::size_t> first_difference(std::span<const std::byte> a,
+                                            std::span<const std::byte> b)
+{
+    assert(a.size() == b.size());
+    // memcmp is much faster than any loop of ours, and buffers nearly always
+    // agree; so it finds the block, and the loop only looks into that one.
+    constexpr std::size_t block = 4096;
+    for (std::size_t at = 0; at < a.size(); at += block) {
+        const std::size_t length = std::min(block, a.size() - at);
+        if (std::memcmp(a.data() + at, b.data() + at, length) != 0) {
+            const auto differing =
+                std::mismatch(a.begin() + at, a.begin() + at + length, b.begin() + at);
+            return differing.first - a.begin();
+        }
+    }
+    return std::nullopt;
+}
+
+std::uint64_t count_differing_sectors(std::span<const std::byte> a, std::span<const std::byte> b,
+                                      std::uint64_t offset)
+{
+    assert(a.size() == b.size());
+    std::uint64_t count = 0;
+    for (std::size_t at = 0; at < a.size();) {
+        const std::uint64_t to_boundary = sector_size - (offset + at) % sector_size;
+        const std::size_t length = std::min<std::uint64_t>(to_boundary, a.size() - at);
+        count += std::memcmp(a.data() + at, b.data() + at, length) != 0;
+        at += length;
+    }
+    return count;
+}
+
+}  // namespace resilience
