@@ -104,6 +104,13 @@ public:
     /// or another process; else changes nothing and returns nullopt.
     virtual std::optional<int> execute_now(Request&) { return std::nullopt; }
 
+    /// Whether execute_now() is worth asking for `op`; else go to submit().
+    virtual bool immediate(Op op) const
+    {
+        (void)op;
+        return false;
+    }
+
     virtual Link link() const { return Link::up; }
     /// Why the link is not up, for people; empty when it is.
     virtual std::string link_error() const { return {}; }
