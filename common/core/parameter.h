@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// The values of parameters.  Each function throws std::invalid_argument with a
+// text that names the key, the value and what is allowed; a value is never
+// truncated and never guessed.
+
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace resilience {
+
+/// "true", "yes", "on", "1" / "false", "no", "off", "0" (nbdkit's words).
+bool parse_bool(std::string_view key, std::string_view value);
+
+/// A decimal integer in [min, max].
+std::uint64_t parse_integer(std::string_view key, std::string_view value, std::uint64_t min,
+                            std::uint64_t max);
+
+/// Bytes: a decimal integer with an optional suffix b, k, M, G, T (powers of
+/// 1024), as nbdkit's sizes.
+std::uint64_t parse_size(std::string_view key, std::string_view value);
+
+/// A time: "10", "10s", "500ms", "2m"; seconds without a suffix; in [min, max].
+std::chrono::milliseconds parse_duration(std::string_view key, std::string_view value,
+                                         std::chrono::milliseconds min,
+                                         std::chrono::milliseconds max);
+
+}  // namespace resilience
