@@ -14,6 +14,8 @@
 //       static constexpr const char* description = "...";      // one paragraph
 //       static constexpr const char* config_help = "quorum-child=<SPEC>  ...";
 //       static constexpr const char* magic_config_key = "quorum-child";  // plugin form
+//       static constexpr const char* alternative = "use ...";  // optional: what to do
+//                               // where the filter form cannot work; ends a message
 //       static std::unique_ptr<Module> make(Form form);
 //   };
 //

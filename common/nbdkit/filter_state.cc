@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/nbdkit/filter_state.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/core/log.h"
+#include "common/nbdkit/next_probe.h"
+#include "common/nbdkit/version.h"
+
+namespace resilience::shim {
+namespace {
+
+// The module has stopped its devices in cleanup(); this is for one that has
+// forgotten to.
+constexpr std::chrono::seconds last_stop{1};
+
+}  // namespace
+
+const char* describe_with_version(const char* description)
+{
+    return (new std::string(
+                fmt::format("{}\nPart of nbdkit-resilience {}.", description, collection_version)))
+        ->c_str();
+}
+
+FilterState::FilterState(Parts parts)
+    : name_(std::move(parts.name)), alternative_(std::move(parts.alternative)),
+      module_(std::move(parts.module))
+{
+}
+
+bool FilterState::config(const char* key, const char* value)
+{
+    if (module_->config(key, value)) {
+        return true;
+    }
+    module_->observe(key, value);
+    return false;
+}
+
+void FilterState::config_complete(nbdkit_backend* nxdata)
+{
+    if (loads > 1) {
+        throw SetupError(fmt::format(
+            "{0}: the filter is loaded {1} times: one --filter={0} is allowed", name_, loads));
+    }
+    // The only place before the fork where nbdkit says what is below us.
+    backend_ = nxdata;
+    module_->config_complete();
+}
+
+void FilterState::get_ready(int thread_model)
+{
+    const bool background = thread_model == NBDKIT_THREAD_MODEL_PARALLEL;
+    const auto timeout = module_->timeout();
+    const NextFacts facts = probe_next(backend_, {name_, alternative_}, timeout);
+    if (!background) {
+        log::error("{}: warning: the plugin's thread model is not parallel, so a plugin that "
+                   "hangs cannot be abandoned: requests wait for it as long as it takes{}{}",
+                   name_, alternative_.empty() ? "" : "; ", alternative_);
+    }
+    next_ = std::make_shared<NextDevice>(
+        NextDevice::Options{name_, backend_, facts, background, timeout});
+    module_->set_background(background);
+    module_->get_ready(next_);
+}
+
+void FilterState::after_fork(nbdkit_backend* backend)
+{
+    if (backend != backend_) {
+        throw SetupError(fmt::format("{}: this version of nbdkit gives a filter different "
+                                     "backends; it cannot be used",
+                                     name_));
+    }
+    module_->after_fork();
+}
+
+void FilterState::cleanup()
+{
+    module_->cleanup();
+    if (next_) {
+        next_->stop(last_stop);
+    }
+}
+
+FilterConnection* FilterState::open(nbdkit_next_open* next, nbdkit_context* context,
+                                    bool read_only, const char* export_name)
+{
+    Device& device = module_->open(export_name, read_only);
+    // Always the default export: what a module keeps (a log, a bitmap) is about
+    // one device, and must not be fed with another one's content.
+    if (!next_->background() && next(context, read_only ? 1 : 0, "") == -1) {
+        throw SetupError(fmt::format("{}: the plugin below the filter refuses the connection",
+                                     name_));
+    }
+    return connections_.add({connect(device, read_only), {}});
+}
+
+void FilterState::prepare(FilterConnection& connection, nbdkit_next* next)
+{
+    if (next_->background()) {
+        return;
+    }
+    NextFacts& facts = connection.next_facts;
+    if (!learn(next, facts)) {
+        throw SetupError(fmt::format("{}: the plugin below the filter does not answer", name_));
+    }
+    if (facts.size != next_->size()) {
+        throw SetupError(fmt::format("{}: the plugin below the filter has {} bytes for this "
+                                     "connection, it had {}",
+                                     name_, facts.size, next_->size()));
+    }
+    if (next_->capabilities().writable && !facts.capabilities.writable) {
+        connection.read_only = true;
+    }
+}
+
+void FilterState::close(FilterConnection* connection) noexcept { connections_.remove(connection); }
+
+}  // namespace resilience::shim
