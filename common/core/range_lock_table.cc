@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/core/range_lock_table.h"
 
+#include <algorithm>
+
 namespace resilience {
 
 namespace {
 
 bool conflict(const RangeLockTable::Entry& a, const RangeLockTable::Entry& b)
 {
-    const bool overlap = a.begin < b.end && b.begin < a.end;
+    // Written so that an empty range overlaps nothing, wherever it stands.
+    const bool overlap = std::max(a.begin, b.begin) < std::min(a.end, b.end);
     return overlap && (a.mode == LockMode::exclusive || b.mode == LockMode::exclusive);
 }
 
