@@ -43,14 +43,23 @@ void DirtyBitmap::set(ByteRange range)
     }
     for_each_word(range.begin / granularity_, (range.end - 1) / granularity_ + 1,
                   [&](std::uint64_t index, std::uint64_t mask) {
+                      // Counted before it is marked, and uncounted after it is
+                      // cleared: so the count is never too small, and any()
+                      // never says that nothing is marked while something is.
+                      marked_.fetch_add(std::popcount(mask));
                       const std::uint64_t before = words_[index].fetch_or(mask);
-                      marked_.fetch_add(std::popcount(mask & ~before));
+                      if ((mask & before) != 0) {
+                          marked_.fetch_sub(std::popcount(mask & before));
+                      }
                   });
 }
 
 void DirtyBitmap::clear(ByteRange range)
 {
     range.end = std::min(range.end, size_);
+    if (range.empty()) {
+        return;
+    }
     const std::uint64_t first = (range.begin + granularity_ - 1) / granularity_;
     const std::uint64_t last = range.end == size_ ? granules() : range.end / granularity_;
     for_each_word(first, std::max(first, last), [&](std::uint64_t index, std::uint64_t mask) {
@@ -83,7 +92,8 @@ std::uint64_t DirtyBitmap::marked_bytes() const
     const std::uint64_t marked = marked_.load();
     const std::uint64_t tail = size_ % granularity_;
     const bool short_tail = marked > 0 && tail != 0 && test(granules() - 1);
-    return marked * granularity_ - (short_tail ? granularity_ - tail : 0);
+    const std::uint64_t bytes = marked * granularity_ - (short_tail ? granularity_ - tail : 0);
+    return std::min(bytes, size_);  // the count runs ahead of a set in another thread
 }
 
 std::optional<ByteRange> DirtyBitmap::next_marked(std::uint64_t from, std::uint64_t limit) const
@@ -102,7 +112,7 @@ std::optional<ByteRange> DirtyBitmap::next_marked(std::uint64_t from, std::uint6
         return std::nullopt;
     }
     std::uint64_t last = first + 1;
-    while (last < count && (last - first) * granularity_ < limit && test(last)) {
+    while (last < count && (last + 1 - first) * granularity_ <= limit && test(last)) {
         last++;
     }
     return ByteRange{first * granularity_, std::min(last * granularity_, size_)};

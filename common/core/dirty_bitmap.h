@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -46,10 +47,14 @@ public:
     bool any() const { return marked_.load(std::memory_order_acquire) != 0; }
     bool any(ByteRange range) const;
     /// Marked granules, in bytes (the last one counted at its true length).
+    /// While another thread changes the bitmap it may be too large, never
+    /// larger than the device.
     std::uint64_t marked_bytes() const;
 
-    /// The first run of marked granules at or after `from`, at most `limit`
-    /// bytes of it; nullopt when there is none.
+    /// The first run of marked granules that ends after `from`, at most `limit`
+    /// bytes of it, but one granule at least (less could never be cleared).  It
+    /// starts before `from` when that lies inside a marked granule.  nullopt
+    /// when there is none.
     std::optional<ByteRange> next_marked(std::uint64_t from, std::uint64_t limit) const;
 
     /// Words of 64 granules, lowest granule in the lowest bit; for walking
