@@ -30,6 +30,9 @@ void IntervalSet::clear()
 
 bool IntervalSet::overlaps(ByteRange range) const
 {
+    if (range.empty()) {
+        return false;
+    }
     auto next = intervals_.lower_bound(range.begin);
     if (next != intervals_.end() && next->first < range.end) {
         return true;

@@ -20,6 +20,7 @@ class IntervalSet {
 public:
     static constexpr std::size_t default_max_intervals = 16384;
 
+    /// `granularity` in bytes, >= 1; `max_intervals` >= 1.
     explicit IntervalSet(std::uint64_t granularity,
                          std::size_t max_intervals = default_max_intervals)
         : finest_(granularity), granularity_(granularity), max_intervals_(max_intervals)
