@@ -99,7 +99,7 @@ void JsonStream::take_value(unsigned char byte, std::vector<StreamItem>& items)
         }
         brackets_.pop_back();
         message_.push_back(static_cast<char>(byte));
-        if (brackets_.empty()) {
+        if (brackets_.empty() && message_.size() <= message_bytes_) {  // else: see feed()
             items.push_back({StreamProblem::none, std::move(message_)});
             message_ = std::string();
             members_ = 0;
