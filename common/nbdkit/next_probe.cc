@@ -17,6 +17,7 @@
 
 #include "common/core/log.h"
 #include "common/device/unique_fd.h"
+#include "common/nbdkit/plugin_hooks.h"
 
 namespace resilience {
 namespace {
@@ -25,11 +26,14 @@ using Clock = std::chrono::steady_clock;
 
 /// In the probe process: never returns, and never lets it run the server's
 /// clean-up on its way out.
-[[noreturn]] void run_probe(nbdkit_backend* backend, int answer_fd) noexcept
+[[noreturn]] void run_probe(nbdkit_backend* backend, bool after_fork, int answer_fd) noexcept
 {
     const rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);  // a crash is an answer here, not news
 
+    if (after_fork && !plugin_after_fork()) {
+        _exit(EXIT_FAILURE);
+    }
     nbdkit_next* next = nbdkit_next_context_open(backend, 0, "", 1);
     if (next == nullptr) {
         _exit(EXIT_FAILURE);
@@ -68,7 +72,7 @@ bool wait_readable(int fd, Clock::time_point deadline)
 /// The process that asks; killed if it is still there when we leave.
 class Probe {
 public:
-    explicit Probe(nbdkit_backend* backend)
+    Probe(nbdkit_backend* backend, bool after_fork)
     {
         int fds[2];
         if (pipe2(fds, O_CLOEXEC) == -1) {
@@ -81,7 +85,7 @@ public:
             throw SetupError(fmt::format("cannot fork: {}", strerror(errno)));
         }
         if (pid_ == 0) {
-            run_probe(backend, write_end.get());
+            run_probe(backend, after_fork, write_end.get());
         }
     }
     Probe(const Probe&) = delete;
@@ -123,10 +127,15 @@ private:
     bool reaped_ = false;
 };
 
+struct Outcome {
+    std::optional<NextFacts> facts;
+    std::string failure;  ///< why there are none
+};
+
 std::string why_it_failed(int status, const ProbeUser& user)
 {
     if (!WIFSIGNALED(status)) {
-        return "the plugin's own message is above";
+        return "see the plugin's own messages, if any, above";
     }
     const std::string instead =
         user.alternative.empty() ? std::string() : fmt::format("; {}", user.alternative);
@@ -136,30 +145,46 @@ std::string why_it_failed(int status, const ProbeUser& user)
         strsignal(WTERMSIG(status)), instead);
 }
 
-}  // namespace
-
-NextFacts probe_next(nbdkit_backend* backend, const ProbeUser& user,
-                     std::chrono::milliseconds limit)
+Outcome ask(nbdkit_backend* backend, const ProbeUser& user, bool after_fork,
+            std::chrono::milliseconds limit)
 {
-    const auto failed = [&](const std::string& why) {
-        return SetupError(fmt::format(
-            "{}: child 0, the plugin below the filter, could not be opened: {}", user.name, why));
-    };
     const auto deadline = Clock::now() + limit;
-    Probe probe(backend);
+    Probe probe(backend, after_fork);
     if (!probe.wait(deadline)) {
-        throw failed(fmt::format("it has not answered within {} ms", limit.count()));
+        return {std::nullopt, fmt::format("it has not answered within {} ms", limit.count())};
     }
     const auto facts = probe.answer();
     if (!facts) {
-        throw failed(why_it_failed(probe.reap(), user));
+        return {std::nullopt, why_it_failed(probe.reap(), user)};
     }
     // What is left is closing.  A plugin that hangs or crashes there has given
     // its answers all the same.
     if (probe.wait(deadline) && probe.reap() != 0) {
         log::debug("{}: the plugin below the filter failed while it was closed", user.name);
     }
-    return *facts;
+    return {facts, {}};
+}
+
+}  // namespace
+
+NextFacts probe_next(nbdkit_backend* backend, const ProbeUser& user,
+                     std::chrono::milliseconds limit)
+{
+    // First without .after_fork, which may have effects that nobody wants
+    // twice; a plugin that cannot be opened like that may well hang instead of
+    // saying so, therefore only a part of the time is spent on it.
+    const bool has_after_fork = plugin_has_after_fork();
+    const auto first = has_after_fork ? limit / 4 : limit;
+    Outcome outcome = ask(backend, user, false, first);
+    if (!outcome.facts && has_after_fork) {
+        outcome = ask(backend, user, true, limit - first);
+    }
+    if (!outcome.facts) {
+        throw SetupError(fmt::format(
+            "{}: child 0, the plugin below the filter, could not be opened: {}", user.name,
+            outcome.failure));
+    }
+    return *outcome.facts;
 }
 
 }  // namespace resilience

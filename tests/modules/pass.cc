@@ -103,7 +103,8 @@ private:
             outcome->changed.notify_all();
         });
         std::unique_lock lock(outcome->mutex);
-        if (!outcome->changed.wait_for(lock, timeout_, [&] { return outcome->error.has_value(); })) {
+        if (!outcome->changed.wait_for(lock, timeout_,
+                                       [&] { return outcome->error.has_value(); })) {
             return ETIMEDOUT;
         }
         if (*outcome->error == 0 && request.op == Op::read) {
