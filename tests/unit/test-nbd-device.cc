@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// NbdDevice against real servers that behave.
+
+#include <catch2/catch.hpp>
+
+#include <cerrno>
+
+#include "tests/unit/nbd_test.h"
+
+using namespace resilience;
+using namespace resilience::test;
+
+TEST_CASE("reads what was written, zeroed and trimmed")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"memory", "64M"});
+    const auto device = started(uri_spec(server.uri()));
+    REQUIRE(device->link() == Link::up);
+    CHECK(device->link_error().empty());
+    CHECK(device->size() == 64 * mebibyte);
+    CHECK(device->capabilities().forgets_unflushed);
+    CHECK(device->capabilities().zero);
+
+    CHECK(run(*device, Op::write, 0, mebibyte, std::byte{7}) == 0);
+    CHECK(content(*device, 0, mebibyte) == "7");
+    CHECK(run(*device, Op::write, 4096, 4096, std::byte{8}, {.fua = true}) == 0);
+    CHECK(content(*device, 4096, 4096) == "8");
+    CHECK(run(*device, Op::zero, 4096, 4096) == 0);
+    CHECK(content(*device, 4096, 4096) == "0");
+    CHECK(content(*device, 8192, 4096) == "7");
+    CHECK(run(*device, Op::trim, 0, mebibyte) == 0);
+    CHECK(run(*device, Op::cache, 0, mebibyte) == 0);
+    CHECK(run(*device, Op::flush, 0, 0) == 0);
+    device->stop(milliseconds(2000));
+    CHECK(run(*device, Op::flush, 0, 0) == ESHUTDOWN);
+}
+
+TEST_CASE("requests larger than the server's maximum are split")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"--filter=blocksize-policy", "memory", "128M",
+                                  "blocksize-minimum=512", "blocksize-preferred=4096",
+                                  "blocksize-maximum=1M", "blocksize-error-policy=error"});
+    const auto device = started(uri_spec(server.uri()));
+    CHECK(device->block_limits().minimum == 512);
+    CHECK(device->block_limits().preferred == 4096);
+    CHECK(device->block_limits().maximum == mebibyte);
+    CHECK(run(*device, Op::write, 512, 70 * mebibyte, std::byte{3}, {.fua = true}) == 0);
+    CHECK(content(*device, 512, 70 * mebibyte) == "3");
+    CHECK(content(*device, 0, 512) == "0");
+}
+
+TEST_CASE("a zero of more than 64 MiB zeroes all of it, on a server that cannot zero")
+{
+    const TemporaryDirectory dir;
+    for (const char* mode : {"none", "emulate"}) {
+        Nbdkit server(dir.file("s"), {"--filter=nozero", "memory", "200M",
+                                      std::string("zeromode=") + mode});
+        const auto device = started(uri_spec(server.uri()));
+        CHECK(device->capabilities().zero == (std::string(mode) != "none"));
+        for (std::uint64_t at = 0; at < 200 * mebibyte; at += 20 * mebibyte) {
+            REQUIRE(run(*device, Op::write, at, 20 * mebibyte, std::byte{9}) == 0);
+        }
+        CHECK(run(*device, Op::zero, mebibyte, 190 * mebibyte, {}, {.fua = true}) == 0);
+        CHECK(content(*device, 0, mebibyte) == "9");
+        CHECK(content(*device, mebibyte, 190 * mebibyte) == "0");
+        CHECK(content(*device, 191 * mebibyte, mebibyte) == "9");
+    }
+}
+
+TEST_CASE("a fast zero on a server without it is ENOTSUP and changes nothing")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"--filter=nozero", "memory", "1M", "fastzeromode=none"});
+    const auto device = started(uri_spec(server.uri()));
+    CHECK_FALSE(device->capabilities().fast_zero);
+    CHECK(run(*device, Op::write, 0, 65536, std::byte{9}) == 0);
+    CHECK(run(*device, Op::zero, 0, 65536, {}, {.fast_zero = true}) == ENOTSUP);
+    CHECK(content(*device, 0, 65536) == "9");
+}
+
+TEST_CASE("a server without native FUA gets a flush after the write")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"),
+                  {"--filter=log", "--filter=fua", "memory", "1M",
+                   "logfile=" + dir.file("log")});
+    const auto device = started(uri_spec(server.uri()));
+    CHECK_FALSE(device->capabilities().fua);
+    CHECK(run(*device, Op::write, 0, 4096, std::byte{1}, {.fua = true}) == 0);
+    const std::string log = "grep -q Flush " + dir.file("log");
+    CHECK(eventually([&] { return std::system(log.c_str()) == 0; }));
+}
+
+TEST_CASE("extents cover the whole request, are clipped and merged")
+{
+    const TemporaryDirectory dir;
+    // 8 GiB: one extent of 4 GiB or more makes nbdkit 1.32 abort if asked badly.
+    Nbdkit server(dir.file("s"), {"memory", "8G"});
+    const auto device = started(uri_spec(server.uri()));
+    CHECK(run(*device, Op::write, mebibyte, mebibyte, std::byte{1}) == 0);
+    const auto request = make_request(Op::extents, 65536, (8ULL << 30) - 65536 - 512);
+    REQUIRE(device->execute(*request) == 0);
+    const ExtentList expected{
+        {.length = mebibyte - 65536, .hole = true, .zero = true},
+        {.length = mebibyte},
+        {.length = (8ULL << 30) - 2 * mebibyte - 512, .hole = true, .zero = true}};
+    CHECK(request->extents == expected);
+
+    const auto one = make_request(Op::extents, 65536, 8 * mebibyte, {}, {.one_extent = true});
+    REQUIRE(device->execute(*one) == 0);
+    REQUIRE(one->extents.size() == 1);
+    CHECK(one->extents[0] == expected[0]);
+}
+
+TEST_CASE("without block status everything is data")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"--no-sr", "memory", "1M"});
+    const auto device = started(uri_spec(server.uri()));
+    CHECK_FALSE(device->capabilities().extents);
+    const auto request = make_request(Op::extents, 0, mebibyte);
+    REQUIRE(device->execute(*request) == 0);
+    CHECK(request->extents == ExtentList{{.length = mebibyte}});
+}
+
+TEST_CASE("the server's errors are passed on")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"--filter=error", "memory", "1M", "error=ENOSPC",
+                                  "error-pwrite-rate=100%"});
+    const auto device = started(uri_spec(server.uri()));
+    CHECK(run(*device, Op::write, 0, 4096) == ENOSPC);
+    CHECK(run(*device, Op::read, 0, 4096) == 0);
+    CHECK(device->link() == Link::up);
+    CHECK(run(*device, Op::read, mebibyte, 512) == EINVAL);
+    CHECK(run(*device, Op::read, 0, 0) == EINVAL);
+}
+
+TEST_CASE("a read-only export can be opened read-only, and only so")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"-r", "memory", "1M"});
+    CHECK_THAT(open_error(uri_spec(server.uri())), Catch::Contains("read-only"));
+    auto options = quick();
+    options.writable = false;
+    const auto device = started(uri_spec(server.uri()), options);
+    CHECK_FALSE(device->capabilities().writable);
+    CHECK(run(*device, Op::write, 0, 512) == EROFS);
+    CHECK(run(*device, Op::read, 0, 512) == 0);
+}
+
+TEST_CASE("an unreachable port is named")
+{
+    const int port = free_port();
+    const auto text = open_error(uri_spec("nbd://127.0.0.1:" + std::to_string(port) + "/disk%201"));
+    CHECK_THAT(text, Catch::Contains("127.0.0.1 port " + std::to_string(port)));
+    CHECK_THAT(text, Catch::Contains("export \"disk 1\""));
+    CHECK_THAT(text, Catch::Contains("Connection refused"));
+    CHECK_THAT(open_error(uri_spec("nbd+unix:///x?socket=/nonexistent/sock")),
+               Catch::Contains("socket /nonexistent/sock, export \"x\"") &&
+                   Catch::Contains("No such file"));
+    CHECK_THAT(open_error(uri_spec("nbd://no-such-host.invalid")),
+               Catch::Contains("no-such-host.invalid port 10809"));
+}
+
+TEST_CASE("an export that does not exist is named")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"file", "dir=" + dir.path()});
+    CHECK_THAT(open_error(uri_spec("nbd+unix:///nothing?socket=" + dir.file("s"))),
+               Catch::Contains("export \"nothing\""));
+}
+
+TEST_CASE("over TCP")
+{
+    const TemporaryDirectory dir;
+    const std::string port = std::to_string(free_port());
+    Nbdkit server(dir.file("pid"), {"-i", "127.0.0.1", "-p", port}, {"memory", "1M"});
+    const auto device = started(uri_spec("nbd://127.0.0.1:" + port));
+    CHECK(run(*device, Op::write, 0, 4096, std::byte{5}) == 0);
+    CHECK(content(*device, 0, 4096) == "5");
+}
+
+TEST_CASE("over TLS with a pre-shared key")
+{
+    const TemporaryDirectory dir;
+    const std::string keys = dir.file("keys.psk");
+    REQUIRE(std::system(("psktool -u alice -p " + keys + " >/dev/null 2>&1").c_str()) == 0);
+    Nbdkit server(dir.file("s"), {"--tls=require", "--tls-psk=" + keys, "memory", "8M"});
+    const auto device = started(uri_spec("nbds+unix://alice@/?socket=" + dir.file("s") +
+                                         "&tls-psk-file=" + keys));
+    CHECK(run(*device, Op::write, 0, 4 * mebibyte, std::byte{5}) == 0);
+    CHECK(content(*device, 0, 4 * mebibyte) == "5");
+    CHECK_FALSE(open_error(uri_spec(server.uri())).empty());  // no TLS: refused
+}
+
+TEST_CASE("many threads share the connection")
+{
+    const TemporaryDirectory dir;
+    Nbdkit server(dir.file("s"), {"memory", "64M"});
+    const auto device = started(uri_spec(server.uri()));
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 200; ++i) {
+                const auto fill = static_cast<std::byte>(1 + (t * 31 + i) % 250);
+                const std::uint64_t at = t * mebibyte + (i % 16) * 65536;
+                wrong += run(*device, Op::write, at, 4096, fill) != 0;
+                wrong += content(*device, at, 4096) != std::to_string(std::to_integer<int>(fill));
+            }
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(wrong == 0);
+}
