@@ -2,8 +2,12 @@
 #include "common/core/vote.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <iterator>
+#include <optional>
+
+#include <openssl/evp.h>
 
 #include "common/core/compare.h"
 
@@ -29,20 +33,57 @@ std::size_t largest_group(std::span<const Holders> groups)
     return best;
 }
 
-/// Each answer is compared with one holder of each version known so far.  That
-/// is many times faster than a digest of each, which reads every byte slowly,
-/// where a comparison ends at the first difference; and it cannot fail.
-std::vector<Holders> group_versions(std::span<const Ballot> ballots, const Holders& answered)
+/// Groups by comparing bytes, which ends at the first difference and is the
+/// cheapest way while there are at most two versions: one bad replica, nearly
+/// always.  nullopt when there is a third version.
+std::optional<std::vector<Holders>> group_by_comparison(std::span<const Ballot> ballots,
+                                                        const Holders& answered)
 {
     std::vector<Holders> versions;
     for (const std::size_t i : answered) {
         const auto known = std::find_if(versions.begin(), versions.end(), [&](const Holders& v) {
             return !first_difference(ballots[v.front()].data, ballots[i].data);
         });
-        if (known == versions.end()) {
+        if (known != versions.end()) {
+            known->push_back(i);
+        } else if (versions.size() == 2) {
+            return std::nullopt;
+        } else {
+            versions.push_back({i});
+        }
+    }
+    return versions;
+}
+
+using Digest = std::array<unsigned char, 32>;
+
+std::optional<Digest> sha256(std::span<const std::byte> data)
+{
+    Digest digest{};
+    if (EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
+        return std::nullopt;
+    }
+    return digest;
+}
+
+/// Groups any number of versions, reading each answer once.  nullopt when
+/// OpenSSL has no SHA-256.
+std::optional<std::vector<Holders>> group_by_digest(std::span<const Ballot> ballots,
+                                                    const Holders& answered)
+{
+    std::vector<Holders> versions;
+    std::vector<Digest> digests;
+    for (const std::size_t i : answered) {
+        const std::optional<Digest> digest = sha256(ballots[i].data);
+        if (!digest) {
+            return std::nullopt;
+        }
+        const auto known = std::find(digests.begin(), digests.end(), *digest);
+        if (known == digests.end()) {
+            digests.push_back(*digest);
             versions.push_back({i});
         } else {
-            known->push_back(i);
+            versions[known - digests.begin()].push_back(i);
         }
     }
     return versions;
@@ -84,9 +125,16 @@ Vote count_votes(std::span<const Ballot> ballots, std::size_t threshold)
         vote.error = vote_on_errors(errors);
         return vote;
     }
-    const std::vector<Holders> versions = group_versions(ballots, answered);
-    vote.agreed = versions.size() == 1;
-    elect(vote, versions, threshold);
+    auto versions = group_by_comparison(ballots, answered);
+    if (!versions) {
+        versions = group_by_digest(ballots, answered);
+    }
+    if (!versions) {
+        vote.error = EINVAL;
+        return vote;
+    }
+    vote.agreed = versions->size() == 1;
+    elect(vote, *versions, threshold);
     return vote;
 }
 
