@@ -139,7 +139,11 @@ bool can_punch(const OpenedFile& file)
 {
     constexpr std::uint64_t round = 64 * 1024;
     const auto behind = static_cast<off_t>((file.size + round - 1) / round * round);
-    return fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, behind, 4096) == 0;
+    if (fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, behind, 4096) == 0) {
+        return true;
+    }
+    // Any other error is about the place, not about the file system.
+    return errno != EOPNOTSUPP && errno != ENOSYS && errno != ENODEV;
 }
 
 void inspect_regular_file(const struct stat& st, OpenedFile& file)
