@@ -133,7 +133,6 @@ std::string lower_case(std::string text)
 
 std::string uri_identity(const Uri& uri)
 {
-    // A server of a socket is reached as "/export", "//export" or "export".
     const auto export_name = uri.path.substr(std::min(uri.path.size(), std::size_t(1)));
     if (is_unix(uri)) {
         for (const auto& [key, value] : uri.parameters) {
