@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/child.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "filters/quorum/options.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+/// A server that dropped the connection with our writes in it may still be
+/// carrying them out.  NBD has no way to ask, so a child comes back only when
+/// this time has passed since its link was lost.
+constexpr std::chrono::milliseconds settle_time{500};
+
+}  // namespace
+
+Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
+             Duration timeout, Clock& clock)
+    : name_(std::move(name)), node_name_(std::move(node_name)), device_(std::move(device)),
+      timeout_(timeout), clock_(clock), stale_(device_->size(), stale_granularity),
+      unflushed_(device_->size(), stale_granularity)
+{
+}
+
+void Child::apply(ChildEvent event, const std::string& detail)
+{
+    ChildState from;
+    ChildState to;
+    {
+        const std::lock_guard lock(state_mutex_);
+        from = state_.load();
+        to = next_state(from, event);
+        if (from == to) {
+            return;
+        }
+        if (to == ChildState::suspect) {
+            suspect_since_ = clock_.now();
+        }
+        state_.store(to, std::memory_order_release);
+    }
+    if (on_state_change_) {
+        std::string reason(to_string(event));
+        if (!detail.empty()) {
+            reason += ": " + detail;
+        }
+        on_state_change_(*this, from, to, reason);
+    }
+}
+
+void Child::missed_deadline()
+{
+    counters.timeouts++;
+    apply(ChildEvent::missed_deadline);
+}
+
+void Child::late_answer()
+{
+    counters.late_answers++;
+    owed_.fetch_sub(1);
+}
+
+void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
+{
+    if (!durable) {
+        unflushed_.mark(range);
+    }
+    stale_.clear(range);
+    // The order matters.  lose_link() first counts the epoch up and then makes
+    // stale what is marked unflushed.  If it came before our mark, or between
+    // the mark and the clear, the epoch tells.
+    if (this->epoch() != epoch) {
+        stale_.set(range);
+    }
+}
+
+void Child::lose_link()
+{
+    counters.links_lost++;
+    epoch_.fetch_add(1, std::memory_order_acq_rel);
+    unflushed_.copy_to(stale_);
+    apply(ChildEvent::link_lost, device_->link_error());
+}
+
+void Child::housekeep(TimePoint now)
+{
+    const Link link = device_->link();
+    if (link == Link::up) {
+        link_loss_noted_ = false;
+    } else if (!link_loss_noted_) {
+        link_loss_noted_ = true;
+        lose_link();
+    }
+    if (state() == ChildState::suspect && now - suspect_since_ > timeout_) {
+        apply(ChildEvent::grace_over);
+    }
+    if (state() == ChildState::online) {
+        return;
+    }
+    if (write_cut_off_.exchange(false)) {
+        rejoin_at_ = now + settle_time;
+    }
+    // As long as it owes an answer, whatever we copied there could be
+    // overwritten by a request from the past.
+    if (owed() > 0 || now < rejoin_at_) {
+        return;
+    }
+    if (link == Link::returned) {
+        link_loss_noted_ = false;  // the next loss is a new one
+        device_->resume();
+    }
+    if (device_->link() == Link::up) {
+        apply(ChildEvent::answered);
+    }
+}
+
+}  // namespace resilience::quorum

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// One replica of a quorum: a Device, and what we know of its trustworthiness.
+//
+// Two things are remembered about a child, both at 64 KiB granularity and both
+// in memory only:
+//
+//   stale      It missed something here.  It neither votes nor is read in such
+//              a range until the resync has copied it.
+//   unflushed  It was written here since its last flush.  If it goes away and
+//              comes back (a server that restarts), it may have forgotten that,
+//              so all of this becomes stale.
+//
+// A request that was abandoned stays *owed*: the child may still carry it out
+// whenever it wakes up.  As long as it owes an answer, it is not online and
+// nothing is copied to it; an old write could land on top of the copy.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "common/core/child_state.h"
+#include "common/core/dirty_bitmap.h"
+#include "common/core/unflushed_map.h"
+#include "common/device/clock.h"
+#include "common/device/device.h"
+
+namespace resilience::quorum {
+
+/// Exact counts, never throttled, for programs that want to see every event.
+struct ChildCounters {
+    std::atomic<std::uint64_t> reads{0};
+    std::atomic<std::uint64_t> writes{0};
+    std::atomic<std::uint64_t> flushes{0};
+    std::atomic<std::uint64_t> read_errors{0};
+    std::atomic<std::uint64_t> write_errors{0};
+    std::atomic<std::uint64_t> flush_errors{0};
+    std::atomic<std::uint64_t> mismatches{0};         ///< votes lost
+    std::atomic<std::uint64_t> differing_sectors{0};  ///< in them
+    std::atomic<std::uint64_t> timeouts{0};           ///< requests abandoned
+    std::atomic<std::uint64_t> late_answers{0};       ///< of those, answered after all
+    std::atomic<std::uint64_t> rewrites{0};           ///< corrupt ranges rewritten
+    std::atomic<std::uint64_t> rewrite_errors{0};
+    std::atomic<std::uint64_t> resynced_bytes{0};
+    std::atomic<std::uint64_t> links_lost{0};
+    std::atomic<std::uint64_t> not_compared{0};       ///< fastest: was too far behind to be asked
+};
+
+/// What the resync is to do with a child.
+enum class ResyncMode : std::uint8_t { automatic, paused, cancelled };
+
+class Child : public std::enable_shared_from_this<Child> {
+public:
+    using StateCallback = std::function<void(const Child&, ChildState from, ChildState to,
+                                             const std::string& reason)>;
+
+    /// `name` is its place in the quorum ("children.2"), `node_name` what
+    /// people call it.
+    Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
+          Duration timeout, Clock& clock);
+
+    const std::string& name() const { return name_; }
+    const std::string& node_name() const { return node_name_; }
+    Device& device() const { return *device_; }
+    std::shared_ptr<Device> shared_device() const { return device_; }
+    Duration timeout() const { return timeout_; }
+
+    /// Called on every change of state, without locks; set before use.
+    void on_state_change(StateCallback callback) { on_state_change_ = std::move(callback); }
+
+    // ---- state
+
+    ChildState state() const { return state_.load(std::memory_order_acquire); }
+    /// May be asked: it is online and its link is up.
+    bool online() const { return state() == ChildState::online && device_->link() == Link::up; }
+    /// May be believed about `range`.
+    bool current(ByteRange range) const { return online() && !stale_.any(range); }
+
+    /// A request was abandoned: it is owed from now on.  missed_deadline()
+    /// follows, outside of locks, since it may report a change of state.
+    void owe() { owed_.fetch_add(1); }
+    void missed_deadline();
+    /// An abandoned request has come back after all.
+    void late_answer();
+    int owed() const { return owed_.load(); }
+    /// The link broke with a write in flight: the other side may have carried
+    /// it out, or may yet.
+    void write_cut_off() { write_cut_off_.store(true); }
+
+    /// Looks after the child; called every now and then by one thread.  Notes a
+    /// lost link, sets a silent child aside, brings back one that answers.
+    void housekeep(TimePoint now);
+
+    // ---- requests in flight (for the limit of read-pattern=fastest)
+
+    void request_begins() { in_flight_.fetch_add(1, std::memory_order_relaxed); }
+    void request_ends() { in_flight_.fetch_sub(1, std::memory_order_relaxed); }
+    int in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+
+    // ---- what it holds
+
+    DirtyBitmap& stale() { return stale_; }
+    const DirtyBitmap& stale() const { return stale_; }
+
+    /// Counts the links it has had; taken before a request is sent.
+    std::uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
+    /// It carried out a write of `range` that was sent in `epoch`; `durable`:
+    /// it cannot forget it.  Clears the staleness of what was wholly written.
+    void wrote(ByteRange range, std::uint64_t epoch, bool durable);
+    /// It missed a write of `range`.
+    void missed(ByteRange range) { stale_.set(range); }
+
+    /// Call before a flush is sent, and one of the other two after it.
+    UnflushedMap::Taken flush_begins() { return unflushed_.take(); }
+    void flush_failed(const UnflushedMap::Taken& taken) { unflushed_.put_back(taken); }
+    /// The flush failed on this child alone.  A disk that fails a flush may
+    /// have dropped what it was to make durable and still answer reads from
+    /// its cache: what was written since the last flush cannot be trusted.
+    void flush_lost(const UnflushedMap::Taken& taken) { unflushed_.copy_to(stale_, taken); }
+
+    // ---- resync
+
+    std::atomic<ResyncMode> resync_mode{ResyncMode::automatic};
+    std::atomic<std::uint64_t> resync_total{0};  ///< bytes; 0: none is under way
+    std::atomic<bool> resync_blocked{false};     ///< some range has no quorum to copy from
+
+    ChildCounters counters;
+
+private:
+    void apply(ChildEvent event, const std::string& detail = {});
+    void lose_link();
+
+    const std::string name_;
+    const std::string node_name_;
+    const std::shared_ptr<Device> device_;
+    const Duration timeout_;
+    Clock& clock_;
+    StateCallback on_state_change_;
+
+    std::mutex state_mutex_;  // serialises changes of state
+    std::atomic<ChildState> state_{ChildState::online};
+    TimePoint suspect_since_{};
+    TimePoint rejoin_at_{};
+    bool link_loss_noted_ = false;  // housekeep()'s thread only
+
+    std::atomic<int> owed_{0};
+    std::atomic<bool> write_cut_off_{false};
+    std::atomic<int> in_flight_{0};
+    std::atomic<std::uint64_t> epoch_{0};
+    DirtyBitmap stale_;
+    UnflushedMap unflushed_;
+};
+
+using ChildPtr = std::shared_ptr<Child>;
+using Children = std::vector<ChildPtr>;
+
+}  // namespace resilience::quorum

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/control.h"
+
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/device/thread_start.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+constexpr std::chrono::milliseconds stop_limit{5000};
+
+[[noreturn]] void refuse(const std::string& reason)
+{
+    throw CommandError(reason);
+}
+
+std::string text(const Json& arguments, const char* name)
+{
+    return arguments.value(name, std::string());
+}
+
+std::string_view to_string(Link link)
+{
+    switch (link) {
+    case Link::up: return "up";
+    case Link::down: return "down";
+    case Link::returned: return "returned";
+    }
+    return "unknown";
+}
+
+Json counters_of(const Child& child)
+{
+    const ChildCounters& c = child.counters;
+    return {
+        {"reads", c.reads.load()},
+        {"writes", c.writes.load()},
+        {"flushes", c.flushes.load()},
+        {"read-errors", c.read_errors.load()},
+        {"write-errors", c.write_errors.load()},
+        {"flush-errors", c.flush_errors.load()},
+        {"mismatches", c.mismatches.load()},
+        {"differing-sectors", c.differing_sectors.load()},
+        {"timeouts", c.timeouts.load()},
+        {"late-answers", c.late_answers.load()},
+        {"rewrites", c.rewrites.load()},
+        {"rewrite-errors", c.rewrite_errors.load()},
+        {"resynced-bytes", c.resynced_bytes.load()},
+        {"links-lost", c.links_lost.load()},
+        {"not-compared", c.not_compared.load()},
+    };
+}
+
+Json describe(const Child& child)
+{
+    Json result{
+        {"child", child.name()},
+        {"node-name", child.node_name()},
+        {"spec", child.device().describe()},
+        {"state", std::string(to_string(child.state()))},
+        {"link", std::string(to_string(child.device().link()))},
+        {"stale-bytes", child.stale().marked_bytes()},
+        {"owed-answers", child.owed()},
+        {"timeout-ms",
+         std::chrono::duration_cast<std::chrono::milliseconds>(child.timeout()).count()},
+        {"resync", std::string(resync_status(child).state)},
+    };
+    const std::string error = child.device().link_error();
+    if (!error.empty()) {
+        result["link-error"] = error;
+    }
+    result["counters"] = counters_of(child);
+    return result;
+}
+
+const Argument child_argument{"child", ArgumentType::string, true,
+                              "the child's name (children.N) or node name"};
+
+}  // namespace
+
+void Control::add_commands(CommandTable& table)
+{
+    add_queries(table);
+    add_membership(table);
+    add_node_commands(table);
+    add_resync(table);
+    add_others(table);
+}
+
+void Control::stop(std::chrono::milliseconds limit)
+{
+    const std::lock_guard lock(nodes_mutex_);
+    for (auto& [name, device] : nodes_) {
+        device->stop(limit);
+    }
+    nodes_.clear();
+}
+
+void Control::add_queries(CommandTable& table)
+{
+    table.add("query-status", "how the quorum is", {},
+              [this](const Json&) { return query_status(); });
+    table.add("query-children", "state and exact counters of each child", {}, [this](const Json&) {
+        Json list = Json::array();
+        for (const ChildPtr& child : quorum_.children()) {
+            list.push_back(describe(*child));
+        }
+        return list;
+    });
+    table.add("query-resync", "progress of the resync of each child", {}, [this](const Json&) {
+        Json list = Json::array();
+        for (const ChildPtr& child : quorum_.children()) {
+            const ResyncStatus status = resync_status(*child);
+            list.push_back({{"child", status.child},
+                            {"state", std::string(status.state)},
+                            {"total-bytes", status.total},
+                            {"done-bytes", status.total - status.remaining},
+                            {"remaining-bytes", status.remaining}});
+        }
+        return list;
+    });
+}
+
+Json Control::query_status() const
+{
+    const Options& options = quorum_.options();
+    std::size_t online = 0;
+    std::size_t current = 0;
+    const Children children = quorum_.children();
+    for (const ChildPtr& child : children) {
+        online += child->online();
+        current += child->online() && !child->stale().any();
+    }
+    const char* status = current == children.size() ? "healthy"
+                         : online >= options.threshold ? "degraded"
+                                                       : "failed";
+    return {{"name", options.name},
+            {"status", status},
+            {"size", quorum_.size()},
+            {"threshold", options.threshold},
+            {"read-pattern", std::string(to_string(options.read_pattern))},
+            {"rewrite-corrupted", options.rewrite_corrupted},
+            {"blkverify", options.blkverify},
+            {"children", children.size()},
+            {"children-online", online},
+            {"children-current", current}};
+}
+
+ChildPtr Control::child(const Json& arguments) const
+{
+    const std::string name = text(arguments, "child");
+    ChildPtr found = quorum_.find_child(name);
+    if (!found) {
+        refuse(fmt::format("Node '{}' does not have child '{}'", quorum_.options().name, name));
+    }
+    return found;
+}
+
+void Control::add_membership(CommandTable& table)
+{
+    table.add("child-add", "add a child; it is filled by the resync",
+              {{"spec", ArgumentType::string, true, "a path, an NBD URI or [ COMMAND ]"},
+               {"name", ArgumentType::string, false, "its node name"},
+               {"content-equal", ArgumentType::boolean, false,
+                "its content is known to be equal: no resync"}},
+              [this](const Json& arguments) { return child_add(arguments); });
+    table.add("child-remove", "remove a child", {child_argument}, [this](const Json& arguments) {
+        quorum_.remove_child(text(arguments, "child"));
+        return Json::object();
+    });
+}
+
+Json Control::child_add(const Json& arguments)
+{
+    quorum_.refuse_if_blocked(Command::add_child, {});
+    std::shared_ptr<Device> device = open_(text(arguments, "spec"));
+    device->start();
+    try {
+        const std::string name = quorum_.add_child(
+            {text(arguments, "name"), device, quorum_.options().timeout},
+            arguments.value("content-equal", false));
+        return {{"child", name}};
+    } catch (...) {
+        device->stop(stop_limit);
+        throw;
+    }
+}
+
+void Control::add_node_commands(CommandTable& table)
+{
+    table.add("blockdev-add", "open a device, to be added by x-blockdev-change",
+              {{"node-name", ArgumentType::string, true, "what to call it"},
+               {"spec", ArgumentType::string, false, "a path, an NBD URI or [ COMMAND ]"},
+               {"driver", ArgumentType::string, false, "file, host_device or raw"},
+               {"filename", ArgumentType::string, false, "with driver=file"},
+               {"file", ArgumentType::any, false, "with driver=raw: {driver, filename}"}},
+              [this](const Json& arguments) { return blockdev_add(arguments); });
+    table.add("blockdev-del", "close a device that was opened by blockdev-add",
+              {{"node-name", ArgumentType::string, true, "its name"}},
+              [this](const Json& arguments) { return blockdev_del(arguments); });
+    table.add("x-blockdev-change", "add a node as a child, or remove a child, as in QEMU",
+              {{"parent", ArgumentType::string, true, "the quorum's name"},
+               {"child", ArgumentType::string, false, "children.N, to be removed"},
+               {"node", ArgumentType::string, false, "a node name, to be added"}},
+              [this](const Json& arguments) { return change(arguments); });
+}
+
+Json Control::blockdev_add(const Json& arguments)
+{
+    const std::string name = text(arguments, "node-name");
+    std::string spec = text(arguments, "spec");
+    if (spec.empty()) {
+        spec = text(arguments, "filename");
+    }
+    if (spec.empty() && arguments.contains("file") && arguments["file"].is_object()) {
+        spec = text(arguments["file"], "filename");
+    }
+    if (spec.empty()) {
+        refuse("Parameter 'spec' is missing");
+    }
+    const std::lock_guard lock(nodes_mutex_);
+    if (name == quorum_.options().name || quorum_.find_child(name) || nodes_.contains(name)) {
+        refuse(fmt::format("Duplicate nodes with node-name='{}'", name));
+    }
+    std::shared_ptr<Device> device = open_(spec);
+    device->start();
+    nodes_.emplace(name, std::move(device));
+    return Json::object();
+}
+
+Json Control::blockdev_del(const Json& arguments)
+{
+    const std::string name = text(arguments, "node-name");
+    if (name == quorum_.options().name || quorum_.find_child(name)) {
+        refuse(fmt::format("Node {} is in use", name));
+    }
+    const std::lock_guard lock(nodes_mutex_);
+    const auto node = nodes_.find(name);
+    if (node == nodes_.end()) {
+        refuse(fmt::format("Failed to find node with node-name='{}'", name));
+    }
+    node->second->stop(stop_limit);
+    nodes_.erase(node);
+    return Json::object();
+}
+
+/// Only the quorum itself can be a parent.
+void Control::check_parent(const std::string& parent, bool adding)
+{
+    if (parent == quorum_.options().name) {
+        return;
+    }
+    const std::lock_guard lock(nodes_mutex_);
+    if (nodes_.contains(parent) || quorum_.find_child(parent)) {
+        refuse(fmt::format("The node {} does not support {} a child", parent,
+                           adding ? "adding" : "removing"));
+    }
+    refuse(fmt::format("Cannot find device='{0}' nor node-name='{0}'", parent));
+}
+
+Json Control::change(const Json& arguments)
+{
+    const std::string child = text(arguments, "child");
+    const std::string node = text(arguments, "node");
+    check_parent(text(arguments, "parent"), child.empty());
+    if (!child.empty() && !node.empty()) {
+        refuse("The parameters child and node are in conflict");
+    }
+    if (child.empty() && node.empty()) {
+        refuse("Either child or node must be specified");
+    }
+    if (!node.empty()) {
+        change_add(node);
+        return Json::object();
+    }
+    const ChildPtr found = quorum_.find_child(child);
+    if (!found || found->name() != child) {  // node names are not child names
+        refuse(fmt::format("Node '{}' does not have child '{}'", quorum_.options().name, child));
+    }
+    quorum_.remove_child(child);
+    return Json::object();
+}
+
+void Control::change_add(const std::string& node)
+{
+    const std::string& quorum = quorum_.options().name;
+    if (node == quorum) {
+        refuse(fmt::format("Making '{0}' a children.{1} child of '{0}' would create a cycle", quorum,
+                           quorum_.children().size()));
+    }
+    const std::lock_guard lock(nodes_mutex_);
+    if (quorum_.find_child(node)) {
+        refuse(fmt::format("The node {} already has a parent", node));
+    }
+    const auto found = nodes_.find(node);
+    if (found == nodes_.end()) {
+        refuse(fmt::format("Node '{}' not found", node));
+    }
+    quorum_.add_child({node, found->second, quorum_.options().timeout}, false);
+    nodes_.erase(found);
+}
+
+void Control::add_resync(CommandTable& table)
+{
+    const auto set_mode = [this](ResyncMode mode) {
+        return [this, mode](const Json& arguments) {
+            child(arguments)->resync_mode = mode;
+            return Json::object();
+        };
+    };
+    table.add("resync-pause", "stop copying to a child, to go on later", {child_argument},
+              set_mode(ResyncMode::paused));
+    table.add("resync-resume", "go on after resync-pause", {child_argument},
+              set_mode(ResyncMode::automatic));
+    table.add("resync-cancel", "end the resync of a child; it stays stale", {child_argument},
+              set_mode(ResyncMode::cancelled));
+    table.add("resync-start", "start the resync of a child again",
+              {child_argument,
+               {"full", ArgumentType::boolean, false,
+                "copy everything, whatever the child is known to hold"}},
+              [this](const Json& arguments) { return resync_start(arguments); });
+}
+
+Json Control::resync_start(const Json& arguments)
+{
+    const ChildPtr found = child(arguments);
+    quorum_.refuse_if_blocked(Command::start_resync, found->node_name());
+    if (arguments.value("full", false)) {
+        quorum_.make_stale(found->name());
+    }
+    found->resync_mode = ResyncMode::automatic;
+    return Json::object();
+}
+
+void Control::add_others(CommandTable& table)
+{
+    table.add("invalidate-cache",
+              "drop the page cache of file children: the next vote reads the medium",
+              {{"child", ArgumentType::string, false, "one child only"}},
+              [this](const Json& arguments) { return invalidate_cache(arguments); });
+
+    // QEMU's commands for snapshots; they are here to say why not.
+    std::vector<Argument> anything;
+    for (const char* name : {"device", "node-name", "snapshot-file", "snapshot-node-name", "format",
+                             "mode", "node", "overlay", "name"}) {
+        anything.push_back({name, ArgumentType::any, false, "not used"});
+    }
+    for (const char* name : {"blockdev-snapshot-sync", "blockdev-snapshot",
+                             "blockdev-snapshot-internal-sync"}) {
+        table.add(name, "not possible on a quorum; says why", anything, [this](const Json&) {
+            quorum_.refuse_if_blocked(Command::snapshot, {});
+            return Json::object();
+        });
+    }
+}
+
+Json Control::invalidate_cache(const Json& arguments)
+{
+    Json results = Json::array();
+    for (const ChildPtr& each : arguments.contains("child") ? Children{child(arguments)}
+                                                            : quorum_.children()) {
+        // It waits for the disk, and a disk can hang.
+        const std::optional<int> error = call_with_deadline<int>(
+            "invalidate", [device = each->shared_device()] { return device->invalidate_cache(); },
+            std::chrono::duration_cast<std::chrono::milliseconds>(each->timeout()));
+        const std::string result = !error              ? "no answer in time"
+                                   : *error == 0       ? "dropped"
+                                   : *error == ENOTSUP ? "not supported"
+                                                       : std::strerror(*error);
+        results.push_back({{"child", each->node_name()}, {"result", result}});
+    }
+    return results;
+}
+
+}  // namespace resilience::quorum

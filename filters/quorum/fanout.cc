@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/fanout.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace resilience::quorum {
+
+Fanout::Fanout(Clock& clock, std::size_t children)
+    : clock_(clock), shared_(std::make_shared<Shared>())
+{
+    shared_->slots.reserve(children);
+}
+
+std::vector<Slot>& Fanout::slots()
+{
+    return shared_->slots;
+}
+
+std::size_t Fanout::add(ChildPtr child)
+{
+    shared_->slots.push_back({});
+    shared_->slots.back().child = std::move(child);
+    return shared_->slots.size() - 1;
+}
+
+bool Fanout::try_now(std::size_t index, Request& request)
+{
+    Slot& slot = shared_->slots[index];
+    Device& device = slot.child->device();
+    if (!device.immediate(request.op)) {
+        return false;
+    }
+    slot.epoch = slot.child->epoch();
+    const std::optional<int> error = device.execute_now(request);
+    if (!error) {
+        return false;
+    }
+    const std::lock_guard lock(shared_->mutex);  // others' completions look at slots
+    slot.error = *error;
+    slot.done = true;
+    return true;
+}
+
+bool Fanout::try_now(std::size_t index, const std::shared_ptr<Request>& request)
+{
+    if (!try_now(index, *request)) {
+        return false;
+    }
+    const std::lock_guard lock(shared_->mutex);
+    shared_->slots[index].request = request;
+    return true;
+}
+
+void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
+{
+    ChildPtr child;
+    {
+        const std::lock_guard lock(shared_->mutex);
+        Slot& slot = shared_->slots[index];
+        child = slot.child;
+        slot.request = request;
+        slot.epoch = child->epoch();
+        slot.deadline = std::min(clock_.now() + child->timeout(), latest_deadline_);
+        shared_->pending++;
+    }
+    child->request_begins();
+    child->device().submit(std::move(request), [shared = shared_, index](int error) {
+        shared->complete(index, error);
+    });
+}
+
+void Fanout::Shared::complete(std::size_t index, int error)
+{
+    ChildPtr child;
+    std::function<void(std::size_t)> tell;
+    {
+        const std::lock_guard lock(mutex);
+        Slot& slot = slots[index];
+        child = slot.child;
+        child->request_ends();
+        if (error == ENOTCONN && slot.request && modifies(slot.request->op)) {
+            child->write_cut_off();
+        }
+        if (!slot.abandoned) {
+            slot.error = error;
+            slot.done = true;
+            pending--;
+            tell = late;
+            child.reset();
+        }
+        // Under the lock: the waiter may destroy nothing of this, but it must
+        // not sleep through the last answer.
+        answered.notify_one();
+    }
+    if (child) {
+        child->late_answer();
+    } else if (tell) {
+        tell(index);
+    }
+}
+
+TimePoint Fanout::Shared::abandon_overdue(TimePoint now, std::unique_lock<std::mutex>& lock)
+{
+    std::vector<std::size_t> given_up;
+    TimePoint next = TimePoint::max();
+    for (std::size_t i = 0; i < slots.size(); i++) {
+        Slot& slot = slots[i];
+        if (!slot.request || slot.done) {
+            continue;
+        }
+        if (slot.deadline > now) {
+            next = std::min(next, slot.deadline);
+            continue;
+        }
+        slot.abandoned = true;
+        slot.done = true;
+        slot.error = abandoned_error;
+        pending--;
+        slot.child->owe();  // under the lock: before its answer can be counted
+        given_up.push_back(i);
+    }
+    if (!given_up.empty()) {
+        const auto tell = late;
+        lock.unlock();
+        for (const std::size_t i : given_up) {
+            slots[i].child->missed_deadline();
+            if (tell) {
+                tell(i);
+            }
+        }
+        lock.lock();
+    }
+    return next;
+}
+
+void Fanout::wait()
+{
+    wait_until([] { return false; });
+}
+
+void Fanout::wait_until(const std::function<bool()>& enough)
+{
+    std::unique_lock lock(shared_->mutex);
+    const auto ready = [&] { return shared_->pending == 0 || enough(); };
+    while (!ready()) {
+        const TimePoint next = shared_->abandon_overdue(clock_.now(), lock);
+        if (next == TimePoint::max()) {
+            continue;  // everything overdue has just been abandoned
+        }
+        clock_.wait_until(shared_->answered, lock, next, ready);
+    }
+}
+
+std::vector<Slot> Fanout::detach(std::function<void(std::size_t)> late)
+{
+    const std::lock_guard lock(shared_->mutex);
+    shared_->late = std::move(late);
+    return shared_->slots;
+}
+
+}  // namespace resilience::quorum

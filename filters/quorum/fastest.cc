@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/fastest.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/core/compare.h"
+#include "filters/quorum/read.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+/// Requests that a child may be behind before it is no longer asked.
+constexpr int most_behind = 64;
+
+/// Leaves out children that are far behind, as long as `threshold` others are
+/// left.
+void leave_out_laggards(Children& voters, std::size_t threshold)
+{
+    std::size_t spare = voters.size() > threshold ? voters.size() - threshold : 0;
+    std::erase_if(voters, [&](const ChildPtr& child) {
+        if (spare == 0 || child->in_flight() < most_behind) {
+            return false;
+        }
+        spare--;
+        child->counters.not_compared++;
+        return true;
+    });
+}
+
+/// The ballots of those that have answered; the others count as failed.
+Vote vote_of(const std::vector<Slot>& slots, std::size_t threshold)
+{
+    std::vector<Ballot> ballots;
+    ballots.reserve(slots.size());
+    for (const Slot& slot : slots) {
+        ballots.push_back({slot.ok() ? 0 : (slot.error != 0 ? slot.error : EIO),
+                           slot.ok() ? slot.request->into : std::span<std::byte>()});
+    }
+    return count_votes(ballots, threshold);
+}
+
+void send_all(Fanout& fan, const Children& voters, const Request& request)
+{
+    for (const ChildPtr& child : voters) {
+        child->counters.reads++;
+        fan.add(child);
+    }
+    for (const bool immediate : {false, true}) {
+        for (std::size_t i = 0; i < voters.size(); i++) {
+            if (voters[i]->device().immediate(Op::read) != immediate) {
+                continue;
+            }
+            const Buffer buffer = take_buffer(request.length);
+            auto twin = std::make_shared<Request>(request);
+            twin->into = buffer.span();
+            twin->owner = buffer.memory;
+            if (!immediate || !fan.try_now(i, twin)) {
+                fan.send(i, std::move(twin));
+            }
+        }
+    }
+}
+
+}  // namespace
+
+/// A read that was answered before all children had.
+struct FastestReader::Straggler {
+    ByteRange range;
+    std::shared_ptr<Fanout::Shared> fan;
+    std::shared_ptr<Request> given;  ///< holds what the client got
+    std::size_t remaining = 0;       ///< under FastestReader::mutex_
+    std::atomic<bool> obsolete{false};
+    Stragglers::iterator position;
+};
+
+int FastestReader::read(Request& request)
+{
+    const ByteRange range = range_of(request);
+    const RangeLock::Guard guard = state_.lock(range, LockMode::shared);
+    if (!guard) {
+        return EIO;
+    }
+    Children voters = state_.voters(range);
+    leave_out_laggards(voters, state_.threshold());
+    if (voters.size() < state_.threshold()) {
+        return too_few_voters(state_, range);
+    }
+    Fanout fan(state_.clock, voters.size());
+    send_all(fan, voters, request);
+    fan.wait_until([&] { return vote_of(fan.slots(), state_.threshold()).error == 0; });
+
+    const std::vector<Slot> slots = leave_stragglers(fan, range);
+    const Vote vote = vote_of(slots, state_.threshold());
+    return conclude(slots, vote, request);
+}
+
+/// Takes leave of those that have not answered; returns how all stand now.
+/// The vote on that is good if the one that ended the wait was: later answers
+/// can only add to it.
+std::vector<Slot> FastestReader::leave_stragglers(Fanout& fan, ByteRange range)
+{
+    auto straggler = std::make_shared<Straggler>();
+    // Held until the straggler is complete: late answers wait for it here.
+    const std::lock_guard lock(mutex_);
+    std::vector<Slot> slots = fan.detach(
+        [this, straggler](std::size_t index) { late_answer(straggler, index); });
+    straggler->remaining = std::count_if(slots.begin(), slots.end(),
+                                         [](const Slot& slot) { return !slot.done; });
+    if (straggler->remaining == 0) {
+        fan.detach({});
+        return slots;
+    }
+    straggler->range = range;
+    straggler->fan = fan.shared();
+    const Vote vote = vote_of(slots, state_.threshold());
+    if (vote.error == 0) {
+        straggler->given = slots[vote.winner].request;
+    } else {
+        straggler->obsolete = true;
+    }
+    straggler->position = stragglers_.insert(stragglers_.end(), straggler);
+    count_ = stragglers_.size();
+    return slots;
+}
+
+/// Reports what has come so far, and answers the client.
+int FastestReader::conclude(const std::vector<Slot>& slots, const Vote& vote, Request& request)
+{
+    const ByteRange range = range_of(request);
+    bool heal = !vote.losers.empty();
+    for (const Slot& slot : slots) {
+        if (slot.done && slot.error != 0) {
+            state_.report_error(*slot.child, Fault::read, range, slot.error);
+            heal = heal || worth_rewriting(slot.error);
+        }
+    }
+    if (vote.error != 0) {
+        state_.report_failure(range);
+        return vote.error;
+    }
+    const std::span<const std::byte> right = slots[vote.winner].request->into;
+    for (const std::size_t loser : vote.losers) {
+        state_.report_mismatch(*slots[loser].child, range, right, slots[loser].request->into);
+    }
+    if (heal && state_.options.rewrite_corrupted) {
+        state_.heal_later(range);
+    }
+    std::memcpy(request.into.data(), right.data(), right.size());
+    return 0;
+}
+
+void FastestReader::late_answer(const std::shared_ptr<Straggler>& straggler, std::size_t index)
+{
+    Slot slot;
+    std::shared_ptr<Request> given;
+    {
+        const std::lock_guard lock(mutex_);
+        const std::lock_guard fan_lock(straggler->fan->mutex);
+        slot = straggler->fan->slots[index];
+        given = straggler->given;
+        if (--straggler->remaining == 0) {
+            stragglers_.erase(straggler->position);
+            count_ = stragglers_.size();
+            straggler->fan->late = nullptr;  // it holds the straggler
+        }
+    }
+    if (slot.error != 0) {
+        state_.report_error(*slot.child, Fault::read, straggler->range, slot.error);
+    } else if (!straggler->obsolete && first_difference(given->into, slot.request->into)) {
+        state_.report_mismatch(*slot.child, straggler->range, given->into, slot.request->into);
+    } else {
+        return;
+    }
+    if (state_.options.rewrite_corrupted && (slot.error == 0 || worth_rewriting(slot.error))) {
+        state_.heal_later(straggler->range);
+    }
+}
+
+void FastestReader::forget(ByteRange range)
+{
+    if (count_ == 0) {
+        return;
+    }
+    const std::lock_guard lock(mutex_);
+    for (const auto& straggler : stragglers_) {
+        if (straggler->range.begin < range.end && range.begin < straggler->range.end) {
+            straggler->obsolete = true;
+        }
+    }
+}
+
+void FastestReader::abandon_overdue()
+{
+    if (count_ == 0) {
+        return;
+    }
+    std::vector<std::shared_ptr<Fanout::Shared>> fans;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& straggler : stragglers_) {
+            fans.push_back(straggler->fan);
+        }
+    }
+    const TimePoint now = state_.clock.now();
+    for (const auto& fan : fans) {
+        std::unique_lock lock(fan->mutex);
+        fan->abandon_overdue(now, lock);
+    }
+}
+
+}  // namespace resilience::quorum

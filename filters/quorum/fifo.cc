@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "filters/quorum/read.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+/// One child's answer, in the client's memory if it comes at once, else
+/// through a buffer that may be abandoned.
+int read_from(State& state, const ChildPtr& child, Request& request)
+{
+    child->counters.reads++;
+    Fanout fan(state.clock, 1);
+    fan.add(child);
+    if (fan.try_now(0, request)) {
+        return fan.slots()[0].error;
+    }
+    const Buffer buffer = take_buffer(request.length);
+    auto twin = std::make_shared<Request>(request);
+    twin->into = buffer.span();
+    twin->owner = buffer.memory;
+    fan.send(0, std::move(twin));
+    fan.wait();
+    const int error = fan.slots()[0].error;
+    if (error == 0) {
+        std::memcpy(request.into.data(), buffer.span().data(), request.into.size());
+    }
+    return error;
+}
+
+}  // namespace
+
+/// The first child that answers is believed, in child order, and every request
+/// starts again at the first child.  A child that is stale in the range is
+/// passed over, so this never returns data from before an acknowledged write.
+/// If all fail, the last error is returned; QEMU has no QUORUM_FAILURE here.
+int read_first_answer(State& state, Request& request)
+{
+    const ByteRange range = range_of(request);
+    const RangeLock::Guard guard = state.lock(range, LockMode::shared);
+    if (!guard) {
+        return EIO;
+    }
+    int error = EIO;
+    for (const ChildPtr& child : state.voters(range)) {
+        error = read_from(state, child, request);
+        if (error == 0) {
+            return 0;
+        }
+        state.report_error(*child, Fault::read, range, error);
+    }
+    return error;
+}
+
+}  // namespace resilience::quorum

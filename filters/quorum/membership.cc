@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Adding and removing children while clients work.
+//
+// Names follow QEMU's rule: a new child is appended at the end of the order
+// and called children.N with the next number; the number is handed back only
+// when the child that bears the highest one is removed.  So the removal of a
+// middle child leaves a gap in the names, never a name that means two things.
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "filters/quorum/quorum_device.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+constexpr std::string_view name_prefix = "children.";
+constexpr std::chrono::milliseconds stop_limit{5000};
+
+[[noreturn]] void refuse(const std::string& reason)
+{
+    throw std::runtime_error(reason);
+}
+
+[[noreturn]] void refuse_change(Command command)
+{
+    const Running other{Activity::membership_change, {}};
+    refuse(blocked(command, {}, {&other, 1}).value_or("another child is being added or removed"));
+}
+
+/// Holds the one place for changes of membership.
+class OneAtATime {
+public:
+    explicit OneAtATime(std::atomic<bool>& taken) : taken_(taken) {}
+    ~OneAtATime() { taken_ = false; }
+
+private:
+    std::atomic<bool>& taken_;
+};
+
+}  // namespace
+
+std::string QuorumDevice::next_name()
+{
+    return fmt::format("{}{}", name_prefix, next_index_++);
+}
+
+void QuorumDevice::give_back_name(const std::string& name)
+{
+    std::size_t index = 0;
+    const char* const digits = name.data() + name_prefix.size();
+    std::from_chars(digits, name.data() + name.size(), index);
+    if (index + 1 == next_index_) {
+        next_index_--;
+    }
+}
+
+ChildPtr QuorumDevice::find_child(const std::string& name) const
+{
+    for (const ChildPtr& child : state_.snapshot()) {
+        if (child->name() == name || child->node_name() == name) {
+            return child;
+        }
+    }
+    return nullptr;
+}
+
+std::vector<Running> QuorumDevice::running(const std::string& child) const
+{
+    std::vector<Running> running{{Activity::quorum, state_.options.name}};
+    if (state_.options.blkverify) {
+        running.push_back({Activity::blkverify_mode, state_.options.name});
+    }
+    const ChildPtr about = child.empty() ? nullptr : find_child(child);
+    if (about) {
+        const std::string_view resync = resync_status(*about).state;
+        if (resync == "running" || resync == "paused") {
+            running.push_back({Activity::resync_of_child, child});
+        }
+    }
+    return running;
+}
+
+void QuorumDevice::refuse_if_blocked(Command command, const std::string& child) const
+{
+    if (const auto reason = blocked(command, child, running(child))) {
+        refuse(*reason);
+    }
+}
+
+void QuorumDevice::check_addition(const NewChild& child) const
+{
+    if (child.device->size() != state_.size) {
+        refuse(fmt::format("'{}' has {} bytes, and the quorum '{}' has {} bytes: a child must have "
+                           "the size of the others",
+                           child.device->describe(), child.device->size(), state_.options.name,
+                           state_.size));
+    }
+    if (capabilities_.writable && !child.device->capabilities().writable) {
+        refuse(fmt::format("'{}' is read-only, and the quorum '{}' is written",
+                           child.device->describe(), state_.options.name));
+    }
+    const BlockLimits limits = child.device->block_limits();
+    if (limits.minimum > block_limits_.minimum) {
+        refuse(fmt::format("'{}' takes blocks of {} bytes, and clients have been told that {} "
+                           "bytes are enough: give such a child when the server is started",
+                           child.device->describe(), limits.minimum, block_limits_.minimum));
+    }
+}
+
+std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
+{
+    refuse_if_blocked(Command::add_child, {});
+    if (membership_changes_.exchange(true)) {
+        refuse_change(Command::add_child);
+    }
+    const OneAtATime change(membership_changes_);
+    check_addition(child);
+    const std::string name = next_name();
+    ChildPtr added;
+    try {
+        added = make_child(child, name);
+    } catch (const SetupError&) {
+        give_back_name(name);
+        throw;
+    }
+    if (!content_is_equal) {
+        added->stale().set_all();
+    }
+    const RangeLock::Guard guard = state_.lock_all();
+    if (!guard) {
+        give_back_name(name);
+        refuse("the requests in flight did not end in time: try again");
+    }
+    Children children = state_.children();
+    children.push_back(added);
+    state_.replace_children(std::move(children));
+    observer_.child_added(*added);
+    return name;
+}
+
+/// What too few of the others hold must not go away with this one.  The caller
+/// holds everything.
+void QuorumDevice::check_dispensable(const Child& child) const
+{
+    Children others = state_.children();
+    std::erase_if(others, [&](const ChildPtr& other) { return other.get() == &child; });
+    const std::size_t words = others.front()->stale().words();
+    for (std::size_t index = 0; index < words; index++) {
+        std::uint64_t any = 0;
+        for (const ChildPtr& other : others) {
+            any |= other->stale().word(index) & ~child.stale().word(index);
+        }
+        for (; any != 0; any &= any - 1) {
+            const std::uint64_t bit = any & -any;
+            const auto current = std::count_if(
+                others.begin(), others.end(),
+                [&](const ChildPtr& other) { return (other->stale().word(index) & bit) == 0; });
+            if (static_cast<std::size_t>(current) < state_.threshold()) {
+                refuse(fmt::format("Child '{}' holds data that others still miss, and without it "
+                                   "fewer than {} copies are left: wait for the resync",
+                                   child.node_name(), state_.threshold()));
+            }
+        }
+    }
+}
+
+void QuorumDevice::remove_child(const std::string& name)
+{
+    if (membership_changes_.exchange(true)) {
+        refuse_change(Command::remove_child);
+    }
+    const OneAtATime change(membership_changes_);
+    const ChildPtr child = find_child(name);
+    if (!child) {
+        refuse(fmt::format("Node '{}' does not have child '{}'", state_.options.name, name));
+    }
+    refuse_if_blocked(Command::remove_child, name);
+    {
+        const RangeLock::Guard guard = state_.lock_all();
+        if (!guard) {
+            refuse("the requests in flight did not end in time: try again");
+        }
+        Children children = state_.children();
+        if (children.size() - 1 < state_.threshold()) {
+            refuse(fmt::format("The number of children cannot be lower than the vote threshold {}",
+                               state_.threshold()));
+        }
+        check_dispensable(*child);
+        std::erase(children, child);
+        state_.replace_children(std::move(children));
+        give_back_name(child->name());
+    }
+    observer_.child_removed(*child);
+    child->device().stop(stop_limit);
+}
+
+void QuorumDevice::make_stale(const std::string& name)
+{
+    const ChildPtr child = find_child(name);
+    const RangeLock::Guard guard = state_.lock_all();
+    if (!child || !guard) {
+        refuse("the requests in flight did not end in time: try again");
+    }
+    if (state_.children().size() - 1 < state_.threshold()) {
+        refuse(fmt::format("Without child '{}' fewer than {} children are left to copy from",
+                           child->node_name(), state_.threshold()));
+    }
+    check_dispensable(*child);
+    child->stale().set_all();
+}
+
+}  // namespace resilience::quorum

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// quorum as a module of nbdkit: its parameters, and what is built from them.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/control/command_table.h"
+#include "common/control/control_server.h"
+#include "common/control/event_bus.h"
+#include "common/device/child_spec.h"
+#include "common/nbdkit/module.h"
+#include "filters/quorum/control.h"
+#include "filters/quorum/options.h"
+#include "filters/quorum/quorum_device.h"
+#include "filters/quorum/reporter.h"
+
+namespace resilience::quorum {
+
+class QuorumModule final : public Module {
+public:
+    static constexpr const char* name = "quorum";
+    static constexpr const char* longname = "nbdkit quorum";
+    static constexpr const char* description =
+        "Keeps a device on several replicas: writes go to all, reads are voted on,\n"
+        "replicas that lie, hang or die are reported, set aside and healed.";
+    static constexpr const char* alternative = "nbdkit quorum SPEC SPEC...";
+    static constexpr const char* magic_config_key = "quorum-child";
+    static const char* const config_help;
+
+    static std::unique_ptr<Module> make(Form form) { return std::make_unique<QuorumModule>(form); }
+
+    explicit QuorumModule(Form form) : form_(form) {}
+
+    bool config(std::string_view key, const std::string& value) override;
+    void observe(std::string_view key, const std::string& value) override;
+    void config_complete() override;
+    std::chrono::milliseconds timeout() const override;
+    void get_ready(std::shared_ptr<Device> next) override;
+    void after_fork() override;
+    Device& open(const std::string& export_name, bool read_only) override;
+    void cleanup() override;
+
+private:
+    /// A child as the command line describes it.
+    struct ChildParameters {
+        std::string label;              ///< of quorum-child.LABEL: a name or a place; or empty
+        std::optional<ChildSpec> spec;  ///< none: only options have been given (or: child 0)
+        std::optional<std::chrono::milliseconds> timeout;
+        bool direct = false;
+        bool lock = true;
+    };
+
+    void config_child(std::string_view key, const std::string& value);
+    void config_child_option(std::string_view key, std::string_view label, std::string_view option,
+                             const std::string& value);
+    ChildParameters& labelled(std::string_view label);
+    void arrange();
+    void check_duplicates() const;
+    std::chrono::milliseconds timeout_of(const ChildParameters& child) const;
+    ChildOptions options_of(const ChildParameters& child) const;
+    std::shared_ptr<Device> open_spec(const ChildSpec& spec, const ChildOptions& options,
+                                      const std::string& label) const;
+
+    const Form form_;
+    Options options_;
+    std::string control_path_;
+    std::string directory_;               // where we were started
+    std::vector<ChildParameters> given_;  // in the order of the command line
+    std::vector<ChildParameters> children_;  // in child order
+    std::vector<std::string> below_;      // storage that the plugin below is told to open
+
+    // What the parameters become.  The order is that of dependence.
+    EventBus events_;
+    std::unique_ptr<Reporter> reporter_;
+    std::shared_ptr<QuorumDevice> device_;
+    CommandTable commands_;
+    std::unique_ptr<Control> control_;
+    std::unique_ptr<ControlServer> server_;
+};
+
+}  // namespace resilience::quorum

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/quorum_device.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/device/thread_start.h"
+#include "filters/quorum/extents.h"
+#include "filters/quorum/read.h"
+#include "filters/quorum/write.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+constexpr std::chrono::milliseconds housekeeping_interval{50};
+constexpr std::chrono::milliseconds idle_interval{100};
+
+std::uint64_t common_size(const std::vector<NewChild>& children)
+{
+    const Device& first = *children.front().device;
+    for (const NewChild& child : children) {
+        if (child.device->size() != first.size()) {
+            throw SetupError(fmt::format(
+                "the children differ in size: '{}' has {} bytes, '{}' has {} bytes; all children "
+                "must be of the same size",
+                first.describe(), first.size(), child.device->describe(), child.device->size()));
+        }
+    }
+    return first.size();
+}
+
+/// The least that all can take: a request that this allows suits every child.
+BlockLimits combine(const Children& children)
+{
+    BlockLimits limits;
+    for (const ChildPtr& child : children) {
+        const BlockLimits one = child->device().block_limits();
+        limits.minimum = std::max(limits.minimum, one.minimum);
+        limits.preferred = std::max(limits.preferred, one.preferred);
+        if (one.maximum != 0) {
+            limits.maximum = limits.maximum == 0 ? one.maximum
+                                                 : std::min(limits.maximum, one.maximum);
+        }
+    }
+    return limits;
+}
+
+Capabilities combine_capabilities(const Children& children)
+{
+    Capabilities all;
+    all.fua = all.zero = true;  // each device emulates what it lacks
+    all.fast_zero = all.trim = all.extents = true;
+    for (const ChildPtr& child : children) {
+        const Capabilities one = child->device().capabilities();
+        all.writable = all.writable && one.writable;
+        all.fast_zero = all.fast_zero && one.fast_zero;
+        all.trim = all.trim && one.zero;  // a trim is sent as a zero
+        all.extents = all.extents && one.extents;
+        all.multi_conn = all.multi_conn && one.multi_conn;
+        all.cache = all.cache || one.cache;
+        all.rotational = all.rotational || one.rotational;
+    }
+    return all;
+}
+
+}  // namespace
+
+QuorumDevice::QuorumDevice(Options options, std::vector<NewChild> children, Observer& observer,
+                           bool background, Clock& clock)
+    : BlockingDevice("quorum"), observer_(observer), background_(background),
+      state_(std::move(options), {}, common_size(children), observer, clock), fastest_(state_),
+      resync_(state_)
+{
+    Children members;
+    for (const NewChild& child : children) {
+        members.push_back(make_child(child, next_name()));
+        state_.replace_children(members);  // so that the next name is checked against it
+    }
+    capabilities_ = combine_capabilities(members);
+    block_limits_ = combine(members);
+}
+
+QuorumDevice::~QuorumDevice()
+{
+    stop(std::chrono::seconds(1));
+}
+
+ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
+{
+    const std::string node_name = child.node_name.empty() ? name : child.node_name;
+    if (find_child(node_name) || node_name == state_.options.name) {
+        throw SetupError(fmt::format(
+            "the name '{}' is used twice: each child needs a name of its own", node_name));
+    }
+    auto made = std::make_shared<Child>(std::move(name), node_name, child.device, child.timeout,
+                                        state_.clock);
+    made->on_state_change([this](const Child& changed, ChildState from, ChildState to,
+                                 const std::string& reason) {
+        observer_.state_changed(changed, from, to, reason);
+    });
+    return made;
+}
+
+int QuorumDevice::execute(Request& request)
+{
+    int error = EINVAL;
+    switch (request.op) {
+    case Op::read:
+        switch (state_.options.read_pattern) {
+        case ReadPattern::quorum: error = read_by_vote(state_, request); break;
+        case ReadPattern::fifo: error = read_first_answer(state_, request); break;
+        case ReadPattern::fastest: error = fastest_.read(request); break;
+        }
+        break;
+    case Op::write:
+    case Op::zero:
+    case Op::trim:
+        error = capabilities_.writable ? modify(state_, fastest_, request) : EROFS;
+        break;
+    case Op::flush: error = flush(state_); break;
+    case Op::extents: error = block_status(state_, request); break;
+    case Op::cache: error = cache(state_, request); break;
+    }
+    if (!background_) {
+        work();
+    }
+    return error;
+}
+
+void QuorumDevice::start()
+{
+    BlockingDevice::start();
+    for (const ChildPtr& child : state_.snapshot()) {
+        child->device().start();
+    }
+    housekeep();
+    housekeeper_ = start_thread("quorum-watch", [this] { housekeeping_thread(); });
+    if (background_) {
+        worker_ = start_thread("quorum-resync", [this] { work_thread(); });
+    }
+}
+
+void QuorumDevice::stop(std::chrono::milliseconds limit)
+{
+    {
+        const std::lock_guard lock(stop_mutex_);
+        stopping_ = true;
+    }
+    stop_requested_.notify_all();
+    // Stopping the devices ends every request, and so everything the threads
+    // could still be waiting for.
+    for (const ChildPtr& child : state_.snapshot()) {
+        child->device().stop(limit);
+    }
+    for (std::thread* thread : {&housekeeper_, &worker_}) {
+        if (thread->joinable()) {
+            thread->join();
+        }
+    }
+    BlockingDevice::stop(limit);
+}
+
+void QuorumDevice::housekeep()
+{
+    const TimePoint now = state_.clock.now();
+    for (const ChildPtr& child : state_.snapshot()) {
+        child->housekeep(now);
+    }
+    fastest_.abandon_overdue();
+}
+
+bool QuorumDevice::work()
+{
+    const std::unique_lock lock(work_mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) {
+        return false;
+    }
+    bool more = false;
+    for (const ByteRange& range : state_.take_heals()) {
+        repair(state_, range, {});
+        more = true;
+    }
+    return resync_.step() || more;
+}
+
+/// Returns false when it is time to end.
+bool QuorumDevice::sleep_until(TimePoint time)
+{
+    std::unique_lock lock(stop_mutex_);
+    return !stop_requested_.wait_until(lock, time, [this] { return stopping_; });
+}
+
+void QuorumDevice::housekeeping_thread()
+{
+    while (sleep_until(state_.clock.now() + housekeeping_interval)) {
+        housekeep();
+    }
+}
+
+void QuorumDevice::work_thread()
+{
+    TimePoint next = state_.clock.now();
+    while (sleep_until(next)) {
+        if (!work()) {
+            next = state_.clock.now() + idle_interval;
+        }
+        // With a rate limit there may be work that just has to wait.
+        const TimePoint allowed = resync_.next_step();
+        if (allowed > state_.clock.now()) {
+            next = std::min(allowed, state_.clock.now() + idle_interval);
+        }
+    }
+}
+
+}  // namespace resilience::quorum

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// A device on N replicas.
+//
+// Writes go to all children and succeed when `threshold` of them have done
+// them; reads are voted on; a child that lies is reported and can be healed; a
+// child that hangs is set aside and the others go on; a child that missed
+// something is not believed there until that has been copied to it.
+//
+//   read.cc, fifo.cc, fastest.cc   the read patterns     answers.h  what voters say
+//   write.cc, flush.cc             changes               fanout.h   asking many at once
+//   extents.cc                     block status          child.h    one replica
+//   resync.cc                      copying               state.h    what they share
+//   membership.cc                  adding and removing children
+//
+// Two threads work in the background: one looks after the children's states
+// and never waits; the other copies (resync) and rewrites (heal).
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "common/core/op_blockers.h"
+#include "common/device/blocking_device.h"
+#include "filters/quorum/fastest.h"
+#include "filters/quorum/resync.h"
+#include "filters/quorum/state.h"
+
+namespace resilience::quorum {
+
+/// A child to be: a device with the name that people call it.
+struct NewChild {
+    std::string node_name;  ///< empty: as its place in the quorum, "children.N"
+    std::shared_ptr<Device> device;
+    std::chrono::milliseconds timeout{10000};
+};
+
+class QuorumDevice final : public BlockingDevice {
+public:
+    /// `options` are settled.  Throws SetupError if the sizes differ or a name
+    /// is used twice.  With `background` false nothing is done on own threads:
+    /// the resync then advances a little with every client request.
+    QuorumDevice(Options options, std::vector<NewChild> children, Observer& observer,
+                 bool background = true, Clock& clock = real_clock());
+    ~QuorumDevice() override;
+
+    std::string describe() const override { return state_.options.name; }
+    std::uint64_t size() const override { return state_.size; }
+    Capabilities capabilities() const override { return capabilities_; }
+    BlockLimits block_limits() const override { return block_limits_; }
+    int execute(Request& request) override;
+
+    void start() override;
+    void stop(std::chrono::milliseconds limit) override;
+
+    const Options& options() const { return state_.options; }
+    /// The children at this moment.
+    Children children() const { return state_.snapshot(); }
+
+    // ---- membership (membership.cc); these throw std::runtime_error with a
+    // text for people when they refuse
+
+    /// Adds a child at the end of the order; returns its place ("children.N").
+    /// Unless `content_is_equal`, it starts wholly stale.  The device has been
+    /// started.
+    std::string add_child(NewChild child, bool content_is_equal);
+    /// Removes the child with this name or node name, and stops it.
+    void remove_child(const std::string& name);
+    /// Distrusts all that the child holds, so that the resync copies it anew.
+    /// Refuses if too few others would be left to copy from.
+    void make_stale(const std::string& name);
+    /// The child with this name or node name, or null.
+    ChildPtr find_child(const std::string& name) const;
+    /// Throws if something that goes on forbids the command (see op_blockers.h).
+    void refuse_if_blocked(Command command, const std::string& child) const;
+
+    // ---- background work; called by the threads, or by a simulation
+
+    /// Looks after the children; never waits.
+    void housekeep();
+    /// A piece of resync or healing.  Returns whether there is more to do now.
+    bool work();
+
+private:
+    ChildPtr make_child(const NewChild& child, std::string name);
+    void measure_children();
+    std::string next_name();
+    void give_back_name(const std::string& name);
+    std::vector<Running> running(const std::string& child) const;
+    void check_addition(const NewChild& child) const;
+    void check_dispensable(const Child& child) const;
+    void housekeeping_thread();
+    void work_thread();
+    bool sleep_until(TimePoint time);
+
+    Observer& observer_;
+    const bool background_;
+    State state_;
+    FastestReader fastest_;
+    Resync resync_;
+    Capabilities capabilities_;
+    BlockLimits block_limits_;
+
+    std::atomic<bool> membership_changes_{false};
+    std::size_t next_index_ = 0;  // of the next child's name; under membership_changes_
+
+    std::mutex work_mutex_;  // one thread resyncs at a time
+    std::mutex stop_mutex_;
+    std::condition_variable stop_requested_;
+    bool stopping_ = false;
+    std::thread housekeeper_;
+    std::thread worker_;
+};
+
+}  // namespace resilience::quorum

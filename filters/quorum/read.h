@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "common/device/request.h"
+#include "filters/quorum/answers.h"
+#include "filters/quorum/state.h"
+
+namespace resilience::quorum {
+
+/// Read patterns.  Each returns 0 with the data in request.into, or an errno.
+int read_by_vote(State& state, Request& request);
+int read_first_answer(State& state, Request& request);  // fifo; see fifo.cc
+
+/// Reports what a finished vote has shown: children that failed, children that
+/// lost, and the failure of the whole.
+void report_vote(State& state, Answers& answers, const Vote& vote);
+
+/// Votes again on `range`, alone on it, and gives every child that lost, or
+/// could not read, the winner's data.  Fills `into` (if not empty) with it.
+/// Returns 0 or the errno of the vote.  Not to be called from a completion.
+int repair(State& state, ByteRange range, std::span<std::byte> into);
+
+/// A child that failed to read can be helped by a write (disks give a bad
+/// sector a new place); not one that does not answer.
+bool worth_rewriting(int error);
+
+/// The answer when too few children are left to vote.
+int too_few_voters(State& state, ByteRange range);
+
+}  // namespace resilience::quorum

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/reporter.h"
+
+#include <cstdio>
+#include <cstring>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/core/compare.h"
+#include "common/core/log.h"
+#include "filters/quorum/child.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+/// Sectors as QEMU's events count them: those that the range touches.
+void add_sectors(Json& data, ByteRange range)
+{
+    const std::uint64_t first = range.begin / sector_size;
+    const std::uint64_t end = (range.end + sector_size - 1) / sector_size;
+    data["sector-num"] = first;
+    data["sectors-count"] = end - first;
+}
+
+std::string where(const Json& data)
+{
+    if (data.value("type", "") == "flush") {
+        return {};
+    }
+    return fmt::format(" of sectors {}+{}", data["sector-num"].get<std::uint64_t>(),
+                       data["sectors-count"].get<std::uint64_t>());
+}
+
+std::string bad_in_words(const Json& data)
+{
+    const std::string what = fmt::format("child '{}': {}{}",
+                                         data["node-name"].get<std::string>(),
+                                         data["type"].get<std::string>(), where(data));
+    if (data.contains("error")) {
+        return what + " failed: " + data["error"].get<std::string>();
+    }
+    return fmt::format("{}: its data lost the vote; first difference at byte {}, {} sectors differ",
+                       what, data["first-difference"].get<std::uint64_t>(),
+                       data["differing-sectors"].get<std::uint64_t>());
+}
+
+std::string in_words(const Event& event)
+{
+    const Json& data = event.data;
+    if (event.name == "QUORUM_REPORT_BAD") {
+        return bad_in_words(data);
+    }
+    if (event.name == "QUORUM_FAILURE") {
+        return fmt::format("no quorum for sectors {}+{}: too few children agree",
+                           data["sector-num"].get<std::uint64_t>(),
+                           data["sectors-count"].get<std::uint64_t>());
+    }
+    if (event.name == "QUORUM_CHILD_STATE") {
+        return fmt::format("child '{}': {} -> {}: {}", data["node-name"].get<std::string>(),
+                           data["from"].get<std::string>(), data["to"].get<std::string>(),
+                           data["reason"].get<std::string>());
+    }
+    return fmt::format("{} {}", event.name, data.dump());
+}
+
+Json child_data(const Child& child)
+{
+    return {{"child", child.name()}, {"node-name", child.node_name()}};
+}
+
+}  // namespace
+
+Reporter::Reporter(EventBus& bus, std::string name)
+    : bus_(bus), name_(std::move(name)), log_listener_(bus.add_listener([n = name_](const Event& e) {
+          log::error("{}: {}", n, in_words(e));
+      }))
+{
+}
+
+Reporter::~Reporter()
+{
+    bus_.remove_listener(log_listener_);
+}
+
+void Reporter::report_bad(const Child& child, const BadReport& report)
+{
+    Json data{{"type", std::string(to_string(report.fault))}};
+    if (report.error != 0) {
+        data["error"] = std::strerror(report.error);
+    }
+    data["node-name"] = child.node_name();
+    add_sectors(data, report.range);
+    data["child"] = child.name();
+    if (report.mismatch) {
+        data["first-difference"] = report.mismatch->first_difference;
+        data["differing-sectors"] = report.mismatch->differing_sectors;
+    }
+    bus_.emit("QUORUM_REPORT_BAD", std::move(data), child.node_name());
+}
+
+void Reporter::failure(ByteRange range)
+{
+    Json data{{"reference", name_}};
+    add_sectors(data, range);
+    bus_.emit("QUORUM_FAILURE", std::move(data), "all");  // one limit over all of them
+}
+
+void Reporter::state_changed(const Child& child, ChildState from, ChildState to,
+                             const std::string& reason)
+{
+    Json data = child_data(child);
+    data["from"] = std::string(to_string(from));
+    data["to"] = std::string(to_string(to));
+    data["reason"] = reason;
+    bus_.emit("QUORUM_CHILD_STATE", std::move(data));
+}
+
+void Reporter::resync_started(const Child& child, std::uint64_t bytes)
+{
+    Json data = child_data(child);
+    data["bytes"] = bytes;
+    bus_.emit("QUORUM_RESYNC_STARTED", std::move(data));
+}
+
+void Reporter::resync_completed(const Child& child, std::uint64_t bytes)
+{
+    Json data = child_data(child);
+    data["bytes"] = bytes;
+    bus_.emit("QUORUM_RESYNC_COMPLETED", std::move(data));
+}
+
+void Reporter::resync_blocked(const Child& child, ByteRange range)
+{
+    Json data = child_data(child);
+    add_sectors(data, range);
+    bus_.emit("QUORUM_RESYNC_BLOCKED", std::move(data));
+}
+
+void Reporter::child_added(const Child& child)
+{
+    bus_.emit("QUORUM_CHILD_ADDED", child_data(child));
+}
+
+void Reporter::child_removed(const Child& child)
+{
+    bus_.emit("QUORUM_CHILD_REMOVED", child_data(child));
+}
+
+void Reporter::blkverify_mismatch(ByteRange range, std::uint64_t first)
+{
+    const std::string text = fmt::format("quorum: offset={} bytes={} contents mismatch at offset {}",
+                                         range.begin, range.length(), first);
+    std::fprintf(stderr, "%s\n", text.c_str());
+    std::fflush(stderr);
+    // Not exit(): other threads are at work, and nothing of theirs may be
+    // destroyed under them.
+    _exit(1);
+}
+
+}  // namespace resilience::quorum

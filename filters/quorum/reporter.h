@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// What a quorum has to say, as QMP events (with QEMU's names, fields and rate
+// limits, and a few fields of our own) and as lines of the log.
+
+#include <string>
+
+#include "common/control/event_bus.h"
+#include "filters/quorum/observer.h"
+
+namespace resilience::quorum {
+
+class Reporter final : public Observer {
+public:
+    /// `name` is the quorum's, as in the "reference" of QUORUM_FAILURE.
+    Reporter(EventBus& bus, std::string name);
+    ~Reporter() override;
+
+    void report_bad(const Child& child, const BadReport& report) override;
+    void failure(ByteRange range) override;
+    void state_changed(const Child& child, ChildState from, ChildState to,
+                       const std::string& reason) override;
+    void resync_started(const Child& child, std::uint64_t bytes) override;
+    void resync_completed(const Child& child, std::uint64_t bytes) override;
+    void resync_blocked(const Child& child, ByteRange range) override;
+    void child_added(const Child& child) override;
+    void child_removed(const Child& child) override;
+    /// As QEMU: says where, and ends the process with status 1.
+    [[noreturn]] void blkverify_mismatch(ByteRange range, std::uint64_t first) override;
+
+private:
+    EventBus& bus_;
+    const std::string name_;
+    int log_listener_;
+};
+
+}  // namespace resilience::quorum

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/resync.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/core/compare.h"
+#include "common/core/vote.h"
+#include "filters/quorum/fanout.h"
+#include "filters/quorum/read.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+constexpr std::uint64_t largest_copy = 1 << 20;
+/// After a failure, or when all that is left is blocked.
+constexpr std::chrono::seconds retry_after{1};
+
+bool all_zero(std::span<const std::byte> data)
+{
+    return data[0] == std::byte{0} &&
+           std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0;
+}
+
+/// The vote with a say for children that are stale: they confirm a version
+/// that a current child holds, and are not heard otherwise.
+Vote confirmed_vote(Answers& answers, std::size_t threshold, ByteRange range, std::size_t at,
+                    std::size_t length)
+{
+    std::vector<Ballot> ballots;
+    std::vector<std::span<const std::byte>> held;
+    for (const Answer& answer : answers.list()) {
+        if (answer.error == 0 && !answer.child->stale().any(range)) {
+            held.push_back(answer.data.span().subspan(at, length));
+        }
+    }
+    for (const Answer& answer : answers.list()) {
+        Ballot ballot{answer.error, {}};
+        if (answer.error == 0) {
+            ballot.data = answer.data.span().subspan(at, length);
+            const bool heard = std::any_of(held.begin(), held.end(), [&](const auto& version) {
+                return !first_difference(version, ballot.data);
+            });
+            ballot.error = heard ? 0 : EIO;
+        }
+        ballots.push_back(ballot);
+    }
+    return count_votes(ballots, threshold);
+}
+
+std::shared_ptr<Request> copy_request(const Buffer& content, ByteRange range)
+{
+    auto request = std::make_shared<Request>();
+    request->offset = range.begin;
+    request->length = range.length();
+    if (all_zero(content.span())) {
+        request->op = Op::zero;  // keeps a sparse image sparse
+        request->flags.may_trim = true;
+    } else {
+        request->op = Op::write;
+        request->from = content.span();
+        request->owner = content.memory;
+    }
+    return request;
+}
+
+}  // namespace
+
+ResyncStatus resync_status(const Child& child)
+{
+    ResyncStatus status;
+    status.child = child.node_name();
+    status.remaining = child.stale().marked_bytes();
+    status.total = std::max(child.resync_total.load(), status.remaining);
+    if (status.remaining == 0 && status.total == 0) {
+        status.state = "idle";
+    } else if (child.resync_mode == ResyncMode::cancelled) {
+        status.state = "cancelled";
+    } else if (child.resync_mode == ResyncMode::paused) {
+        status.state = "paused";
+    } else if (!child.online()) {
+        status.state = "waiting";
+    } else {
+        status.state = child.resync_blocked ? "blocked" : "running";
+    }
+    return status;
+}
+
+bool Resync::step()
+{
+    if (state_.clock.now() < next_copy_) {
+        return false;
+    }
+    bool again = false;
+    for (const ChildPtr& child : state_.snapshot()) {
+        again = step_child(child) || again;
+    }
+    return again;
+}
+
+bool Resync::step_child(const ChildPtr& child)
+{
+    const bool under_way = child->resync_total != 0;
+    if (!child->online() || child->resync_mode != ResyncMode::automatic ||
+        (!under_way && !child->stale().any())) {
+        return false;
+    }
+    Progress& progress = progress_[child->name()];
+    if (state_.clock.now() < progress.not_before) {
+        return false;
+    }
+    if (!under_way) {
+        progress = {};
+        child->resync_total = child->stale().marked_bytes();
+        state_.observer.resync_started(*child, child->resync_total);
+    }
+    // After a large piece found no quorum, its granules are tried one by one.
+    const bool careful = progress.cursor < progress.careful_until;
+    const auto range =
+        child->stale().next_marked(progress.cursor, careful ? stale_granularity : largest_copy);
+    if (!range) {
+        return finish(child, progress);
+    }
+    switch (copy(child, *range)) {
+    case Copied::done:
+        break;
+    case Copied::blocked:
+        if (range->length() > stale_granularity) {
+            progress.careful_until = range->end;
+            return true;
+        }
+        progress.anything_blocked = true;
+        if (!child->resync_blocked.exchange(true)) {
+            state_.observer.resync_blocked(*child, *range);
+        }
+        break;
+    case Copied::failed:
+        progress.not_before = state_.clock.now() + retry_after;
+        return false;
+    }
+    progress.cursor = range->end;
+    pay_for(range->length());
+    return true;
+}
+
+/// The end of a pass over the child: start again if there is more, else make
+/// the copy durable and say that it is complete.
+bool Resync::finish(const ChildPtr& child, Progress& progress)
+{
+    progress.cursor = progress.careful_until = 0;
+    if (!std::exchange(progress.anything_blocked, false)) {
+        child->resync_blocked = false;
+    } else {
+        progress.not_before = state_.clock.now() + retry_after;
+        return false;
+    }
+    if (child->stale().any()) {
+        return true;  // something was missed again behind the cursor
+    }
+    const UnflushedMap::Taken taken = child->flush_begins();
+    Fanout fan(state_.clock, 1);
+    fan.add(child);
+    auto request = std::make_shared<Request>();
+    request->op = Op::flush;
+    fan.send(0, std::move(request));
+    fan.wait();
+    const Slot& slot = fan.slots().front();
+    if (slot.error != 0) {
+        child->flush_failed(taken);
+        if (slot.epoch != child->epoch()) {
+            child->flush_lost(taken);
+        }
+        state_.report_error(*child, Fault::flush, {}, slot.error);
+        progress.not_before = state_.clock.now() + retry_after;
+        return false;
+    }
+    state_.observer.resync_completed(*child, child->resync_total.exchange(0));
+    return false;
+}
+
+TimePoint Resync::next_step() const
+{
+    return next_copy_;
+}
+
+Resync::Copied Resync::copy(const ChildPtr& child, ByteRange range)
+{
+    const RangeLock::Guard guard = state_.lock(range, LockMode::exclusive);
+    if (!guard || !child->online()) {
+        return Copied::failed;
+    }
+    // Both halves of the copy share one deadline: a client that wants the range
+    // waits for us no longer than for a child.
+    const TimePoint latest = state_.clock.now() + child->timeout();
+    const std::optional<Buffer> content = right_content(range, latest);
+    if (!content) {
+        return Copied::blocked;
+    }
+    Fanout fan(state_.clock, 1);
+    fan.set_latest_deadline(latest);
+    fan.add(child);
+    fan.send(0, copy_request(*content, range));
+    fan.wait();
+    const Slot& slot = fan.slots().front();
+    if (slot.error != 0) {
+        state_.report_error(*child, Fault::write, range, slot.error);
+        return Copied::failed;
+    }
+    child->wrote(range, slot.epoch, false);
+    child->counters.resynced_bytes += range.length();
+    return Copied::done;
+}
+
+/// What the range must hold, or nullopt when too few children agree on it.
+std::optional<Buffer> Resync::right_content(ByteRange range, TimePoint latest)
+{
+    Children sources = state_.voters(range);
+    const bool confirm = sources.size() < state_.threshold();
+    if (confirm) {
+        if (sources.empty()) {
+            return std::nullopt;
+        }
+        sources = state_.reachable();
+    }
+    Answers answers(std::move(sources), range);
+    answers.read_separately(state_.clock, latest);
+    if (!confirm) {
+        const Vote vote = answers.vote(state_.threshold());
+        if (vote.error == 0) {
+            return answers.list()[vote.winner].data;
+        }
+    }
+    // Sector by sector: two children may be wrong, each in another place.
+    const Buffer content = take_buffer(range.length());
+    for (std::size_t at = 0; at < range.length(); at += sector_size) {
+        const std::size_t length = std::min<std::uint64_t>(sector_size, range.length() - at);
+        const Vote vote = confirmed_vote(answers, state_.threshold(), range, at, length);
+        if (vote.error != 0) {
+            return std::nullopt;
+        }
+        std::memcpy(content.span().data() + at,
+                    answers.list()[vote.winner].data.span().data() + at, length);
+    }
+    return content;
+}
+
+void Resync::pay_for(std::uint64_t bytes)
+{
+    if (state_.options.resync_rate != 0) {
+        const double seconds = static_cast<double>(bytes) / state_.options.resync_rate;
+        next_copy_ = std::max(next_copy_, state_.clock.now()) +
+                     std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+    }
+}
+
+}  // namespace resilience::quorum

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Bringing a child up to date: what it missed is copied from the others.
+//
+// The bad case (as DRBD's documents put it): the resync reads version 1, a
+// client writes version 2 everywhere, the resync writes version 1 back.  So a
+// range is read, copied and declared current under the exclusive range lock,
+// and in pieces small enough that no client waits long for it.
+//
+// Nothing is copied that has not won a vote of the children that are current.
+// When fewer than `threshold` children are current in a range, a child that is
+// stale there can still *confirm* what a current one holds (a server that came
+// back may have lost nothing), but never outvote it.
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/device/buffer_pool.h"
+#include "filters/quorum/answers.h"
+#include "filters/quorum/state.h"
+
+namespace resilience::quorum {
+
+/// Where the resync of a child stands, for people.
+struct ResyncStatus {
+    std::string child;
+    /// idle: nothing is stale; running; paused; cancelled; waiting: the child
+    /// is not online; blocked: too few others agree on what is left.
+    std::string_view state;
+    std::uint64_t total = 0;      ///< bytes since it started
+    std::uint64_t remaining = 0;  ///< bytes
+};
+
+ResyncStatus resync_status(const Child& child);
+
+class Resync {
+public:
+    explicit Resync(State& state) : state_(state) {}
+
+    /// Does a piece of work, if there is any: copies one range, or ends the
+    /// resync of a child.  Returns whether it is worth calling again soon.
+    /// One thread at a time.
+    bool step();
+    /// Before this, step() does nothing (the rate limit).
+    TimePoint next_step() const;
+
+private:
+    struct Progress {
+        std::uint64_t cursor = 0;         ///< bytes
+        std::uint64_t careful_until = 0;  ///< bytes
+        bool anything_blocked = false;    ///< in this pass over the child
+        TimePoint not_before{};
+    };
+    enum class Copied { done, blocked, failed };
+
+    bool step_child(const ChildPtr& child);
+    bool finish(const ChildPtr& child, Progress& progress);
+    Copied copy(const ChildPtr& child, ByteRange range);
+    std::optional<Buffer> right_content(ByteRange range, TimePoint latest);
+    void pay_for(std::uint64_t bytes);
+
+    State& state_;
+    std::map<std::string, Progress> progress_;
+    TimePoint next_copy_{};
+};
+
+}  // namespace resilience::quorum

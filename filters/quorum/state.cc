@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/state.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/core/compare.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+std::uint64_t largest_block(const Children& children)
+{
+    std::uint64_t largest = 1;
+    for (const ChildPtr& child : children) {
+        largest = std::max<std::uint64_t>(largest, child->device().block_limits().minimum);
+    }
+    return largest;
+}
+
+/// More heals than this are not queued: the next read of the range finds the
+/// difference again.
+constexpr std::size_t most_heals = 1024;
+
+}  // namespace
+
+State::State(Options settled, Children children, std::uint64_t bytes, Observer& told, Clock& time)
+    : options(std::move(settled)), size(bytes), clock(time), observer(told), range_lock_(time),
+      children_(std::move(children)), alignment_(largest_block(children_))
+{
+}
+
+TimePoint State::lock_deadline() const
+{
+    // A holder ends within a few timeouts of its children, and there can be a
+    // queue of holders.  Reaching this deadline is a bug; an error beats a hang.
+    Duration slowest = options.timeout;
+    for (const ChildPtr& child : children_) {
+        slowest = std::max(slowest, child->timeout());
+    }
+    return clock.now() + 20 * slowest;
+}
+
+RangeLock::Guard State::lock(ByteRange range, LockMode mode)
+{
+    const std::uint64_t begin = range.begin - range.begin % alignment_;
+    const std::uint64_t end = range.end + (alignment_ - range.end % alignment_) % alignment_;
+    return range_lock_.acquire(begin, end, mode, lock_deadline());
+}
+
+Children State::voters(ByteRange range) const
+{
+    Children voters;
+    voters.reserve(children_.size());
+    for (const ChildPtr& child : children_) {
+        if (child->current(range)) {
+            voters.push_back(child);
+        }
+    }
+    return voters;
+}
+
+Children State::reachable(Children* absent) const
+{
+    Children reachable;
+    reachable.reserve(children_.size());
+    for (const ChildPtr& child : children_) {
+        if (child->online()) {
+            reachable.push_back(child);
+        } else if (absent) {
+            absent->push_back(child);
+        }
+    }
+    return reachable;
+}
+
+void State::replace_children(Children children)
+{
+    const std::lock_guard lock(snapshot_mutex_);
+    children_ = std::move(children);
+    alignment_ = largest_block(children_);
+}
+
+Children State::snapshot() const
+{
+    const std::lock_guard lock(snapshot_mutex_);
+    return children_;
+}
+
+void State::report_error(Child& child, Fault fault, ByteRange range, int error)
+{
+    switch (fault) {
+    case Fault::read: child.counters.read_errors++; break;
+    case Fault::write: child.counters.write_errors++; break;
+    case Fault::flush: child.counters.flush_errors++; break;
+    }
+    observer.report_bad(child, {fault, range, error, std::nullopt});
+}
+
+void State::report_mismatch(Child& child, ByteRange range, std::span<const std::byte> right,
+                            std::span<const std::byte> wrong)
+{
+    const Mismatch mismatch{range.begin + first_difference(right, wrong).value_or(0),
+                            count_differing_sectors(right, wrong, range.begin)};
+    child.counters.mismatches++;
+    child.counters.differing_sectors += mismatch.differing_sectors;
+    observer.report_bad(child, {Fault::read, range, 0, mismatch});
+}
+
+void State::heal_later(ByteRange range)
+{
+    const std::lock_guard lock(heal_mutex_);
+    if (heals_.size() < most_heals) {
+        heals_.push_back(range);
+    }
+}
+
+std::vector<ByteRange> State::take_heals()
+{
+    const std::lock_guard lock(heal_mutex_);
+    return std::exchange(heals_, {});
+}
+
+std::string_view to_string(Fault fault)
+{
+    switch (fault) {
+    case Fault::read: return "read";
+    case Fault::write: return "write";
+    case Fault::flush: return "flush";
+    }
+    return "unknown";
+}
+
+}  // namespace resilience::quorum

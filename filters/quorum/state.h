@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// What all parts of a quorum share: who its children are, who may do what at
+// the same time, and how faults are counted and reported.
+//
+// The range lock is also what makes changes of membership safe: a request looks
+// at `children` only while it holds some range (or the lane of flushes), and a
+// change of membership holds everything.
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "common/core/dirty_bitmap.h"
+#include "common/device/clock.h"
+#include "common/device/range_lock.h"
+#include "common/device/request.h"
+#include "filters/quorum/child.h"
+#include "filters/quorum/observer.h"
+#include "filters/quorum/options.h"
+
+namespace resilience::quorum {
+
+class State {
+public:
+    State(Options options, Children children, std::uint64_t size, Observer& observer, Clock& clock);
+
+    const Options options;
+    const std::uint64_t size;  ///< bytes
+    Clock& clock;
+    Observer& observer;
+
+    std::size_t threshold() const { return options.threshold; }
+
+    // ---- locks
+
+    /// A range, widened to the block size of the children: a child that
+    /// rewrites whole blocks touches its neighbours.  False guard after a
+    /// deadline that only a bug can reach.
+    RangeLock::Guard lock(ByteRange range, LockMode mode);
+    RangeLock::Guard lock_lane() { return range_lock_.acquire_lane(lock_deadline()); }
+    RangeLock::Guard lock_all() { return range_lock_.acquire_all(lock_deadline()); }
+
+    // ---- children; the caller holds a guard
+
+    const Children& children() const { return children_; }
+    /// Those that may be believed about `range`.
+    Children voters(ByteRange range) const;
+    /// Those that may be asked; the others are appended to `absent` if given.
+    Children reachable(Children* absent = nullptr) const;
+    /// The caller holds lock_all().
+    void replace_children(Children children);
+
+    /// A copy of the list for those that hold no guard (status, housekeeping).
+    Children snapshot() const;
+
+    // ---- reports
+
+    void report_error(Child& child, Fault fault, ByteRange range, int error);
+    void report_mismatch(Child& child, ByteRange range, std::span<const std::byte> right,
+                         std::span<const std::byte> wrong);
+    void report_failure(ByteRange range) { observer.failure(range); }
+
+    /// Corrupt ranges to be rewritten in the background; may be called from a
+    /// completion.
+    void heal_later(ByteRange range);
+    std::vector<ByteRange> take_heals();
+
+private:
+    TimePoint lock_deadline() const;
+
+    RangeLock range_lock_;
+    Children children_;
+    std::uint64_t alignment_ = 1;
+    mutable std::mutex snapshot_mutex_;
+    std::mutex heal_mutex_;
+    std::vector<ByteRange> heals_;
+};
+
+inline ByteRange range_of(const Request& request)
+{
+    return {request.offset, request.end()};
+}
+
+}  // namespace resilience::quorum

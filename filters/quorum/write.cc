@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Writes go to all children in parallel.
+//
+// Three rules decide what is remembered (docs/consistency.md argues them):
+//
+//   * A write that was acknowledged, and that a child missed (it failed there,
+//     was abandoned, or was not sent because the child is away), makes the
+//     range stale on that child.
+//   * A write that failed as a whole makes nothing stale.  Its content is
+//     undefined by the protocol, but its neighbours in the same 64 KiB are not:
+//     marking would leave fewer than `threshold` believable copies of them, and
+//     turn one failed sector into lost data.
+//   * A write that cannot succeed, because too few children are there, is not
+//     sent to any.
+
+#include "filters/quorum/write.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/core/vote.h"
+#include "filters/quorum/read.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+/// Zeroes are cut into pieces, so that a child that has to write them is not
+/// taken for frozen; and servers are known that zero only the first 64 MiB.
+constexpr std::uint64_t largest_zero = 32 << 20;
+
+/// The request as the children get it.  A trim becomes a zero that may unmap:
+/// what was trimmed may read as anything, and differently on each child.
+Request for_children(const Request& request)
+{
+    Request sent = request;
+    if (request.op == Op::trim) {
+        sent.op = Op::zero;
+        sent.flags.may_trim = true;
+    }
+    return sent;
+}
+
+/// Makes copies of a request that own their memory; the data are copied once,
+/// and only if somebody needs them.
+class OwnedRequests {
+public:
+    explicit OwnedRequests(const Request& request) : request_(request) {}
+
+    std::shared_ptr<Request> make()
+    {
+        if (request_.op == Op::write && !data_.memory) {
+            data_ = take_buffer(request_.length);
+            std::memcpy(data_.span().data(), request_.from.data(), request_.length);
+        }
+        auto owned = std::make_shared<Request>(request_);
+        if (data_.memory) {
+            owned->from = data_.span();
+            owned->owner = data_.memory;
+        }
+        return owned;
+    }
+
+private:
+    const Request& request_;
+    Buffer data_;
+};
+
+/// Sends to all; those that take time first, the others fill the time.
+void send_to_all(Fanout& fan, const Children& children, Request& request)
+{
+    OwnedRequests owned(request);
+    for (const ChildPtr& child : children) {
+        child->counters.writes.fetch_add(1, std::memory_order_relaxed);
+        fan.add(child);
+    }
+    for (const bool immediate : {false, true}) {
+        for (std::size_t i = 0; i < children.size(); i++) {
+            if (children[i]->device().immediate(request.op) != immediate) {
+                continue;
+            }
+            if (!immediate || !fan.try_now(i, request)) {
+                fan.send(i, owned.make());
+            }
+        }
+    }
+    fan.wait();
+}
+
+/// A fast zero that some children refused: those write the zeroes after all,
+/// or the children would differ.  If all refused, nothing has changed, and the
+/// client may hear so.  Returns whether that is the case.
+bool settle_fast_zero(State& state, std::vector<Slot>& slots, const Request& request)
+{
+    const auto refused = [](const Slot& slot) { return slot.error == ENOTSUP; };
+    if (std::all_of(slots.begin(), slots.end(), refused)) {
+        return true;
+    }
+    Request slow = request;
+    slow.flags.fast_zero = false;
+    Fanout fan(state.clock, slots.size());
+    std::vector<std::size_t> again;
+    for (std::size_t i = 0; i < slots.size(); i++) {
+        if (refused(slots[i])) {
+            again.push_back(i);
+            fan.add(slots[i].child);
+        }
+    }
+    for (std::size_t i = 0; i < again.size(); i++) {
+        fan.send(i, std::make_shared<Request>(slow));
+    }
+    fan.wait();
+    for (std::size_t i = 0; i < again.size(); i++) {
+        slots[again[i]] = fan.slots()[i];
+    }
+    return false;
+}
+
+/// Takes note of what each child did; returns 0 or the voted errno.
+int conclude(State& state, const Request& request, const std::vector<Slot>& slots,
+             const Children& absent)
+{
+    const ByteRange range = range_of(request);
+    std::vector<int> errors;
+    std::size_t successes = 0;
+    for (const Slot& slot : slots) {
+        errors.push_back(slot.error);
+        successes += slot.error == 0;
+        if (slot.error != 0) {
+            state.report_error(*slot.child, Fault::write, range, slot.error);
+        }
+    }
+    const bool acknowledged = successes >= state.threshold();
+    for (const Slot& slot : slots) {
+        if (slot.error == 0) {
+            slot.child->wrote(range, slot.epoch, request.flags.fua);
+        } else if (acknowledged) {
+            slot.child->missed(range);
+        }
+    }
+    if (acknowledged) {
+        for (const ChildPtr& child : absent) {
+            child->missed(range);
+        }
+        return 0;
+    }
+    state.report_failure(range);
+    return vote_on_errors(errors);
+}
+
+/// One request of a size that a child can do within its timeout.  The caller
+/// holds the range.
+int modify_piece(State& state, Request& request)
+{
+    Children absent;
+    const Children children = state.reachable(&absent);
+    if (children.size() < state.threshold()) {
+        return too_few_voters(state, range_of(request));
+    }
+    Fanout fan(state.clock, children.size());
+    send_to_all(fan, children, request);
+    if (request.flags.fast_zero && settle_fast_zero(state, fan.slots(), request)) {
+        return ENOTSUP;
+    }
+    return conclude(state, request, fan.slots(), absent);
+}
+
+}  // namespace
+
+int modify(State& state, FastestReader& fastest, const Request& original)
+{
+    const RangeLock::Guard guard = state.lock(range_of(original), LockMode::exclusive);
+    if (!guard) {
+        return EIO;
+    }
+    fastest.forget(range_of(original));
+    Request request = for_children(original);
+    if (request.op == Op::write) {
+        return modify_piece(state, request);
+    }
+    while (request.offset < original.end()) {
+        request.length = std::min(largest_zero, original.end() - request.offset);
+        if (const int error = modify_piece(state, request)) {
+            return error;
+        }
+        request.offset += request.length;
+        request.flags.fast_zero = false;  // something has changed: no way back
+    }
+    return 0;
+}
+
+}  // namespace resilience::quorum
