@@ -3,7 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-
 using resilience::ChildEvent;
 using resilience::ChildState;
 using resilience::next_state;
