@@ -17,7 +17,6 @@
 
 #include <array>
 #include <cerrno>
-#include <optional>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -102,14 +101,15 @@ int lock_or_throw(const std::string& path, int fd, bool writable)
         }
         return error;
     };
+    const std::string exclusive = "has locked it for itself";
     for (const auto& p : permissions) {
         if (takes(p)) {
-            if (const int e = check(put_up(fd, taken_base + p.bit), "has locked it for itself")) {
+            if (const int e = check(put_up(fd, taken_base + p.bit), exclusive)) {
                 return e;
             }
         }
         if (!p.shared) {
-            if (const int e = check(put_up(fd, unshared_base + p.bit), "has locked it for itself")) {
+            if (const int e = check(put_up(fd, unshared_base + p.bit), exclusive)) {
                 return e;
             }
         }
