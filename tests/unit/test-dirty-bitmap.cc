@@ -332,7 +332,7 @@ TEST_CASE("dirty bitmap: threads that set and clear their own ranges keep the co
         for (ready++; ready.load() < threads;) {
             std::this_thread::yield();  // start together
         }
-        for (int step = 0; step < 500000; step++) {
+        for (int step = 0; step < 1500000; step++) {
             const std::uint64_t granule = engine() % (granules / threads) * threads + thread;
             const ByteRange range{granule * granularity, (granule + 1) * granularity};
             if (bitmap.any(range) != marked[granule]) {
