@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "tests/unit/seed.h"
@@ -137,6 +138,27 @@ ByteRange random_range(Random& random, std::uint64_t size, std::uint64_t granula
         end += size;
     }
     return {begin, random.one_in(50) ? largest : end};
+}
+
+/// Ties the calling thread to one of the processors it may use, so that a
+/// scheduler on a busy machine does not run all threads on the same one, one
+/// after the other, in which case they could not get in each other's way.
+void use_processor(std::size_t n)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+        return;
+    }
+    n %= static_cast<std::size_t>(CPU_COUNT(&allowed));
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &allowed) && n-- == 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+            return;
+        }
+    }
 }
 
 void block_signals()
@@ -327,6 +349,7 @@ TEST_CASE("dirty bitmap: threads that set and clear their own ranges keep the co
     const std::uint64_t seed = resilience::test::seed();
     const auto own = [&](std::size_t thread) {
         block_signals();
+        use_processor(thread);
         std::mt19937_64 engine(seed + thread);
         std::vector<bool> marked(granules);
         for (ready++; ready.load() < threads;) {
