@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/nbdctl/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "tools/nbdctl/commands.h"
+#include "tools/nbdctl/render.h"
+
+namespace resilience::nbdctl {
+
+namespace {
+
+constexpr auto reply_limit = std::chrono::seconds(60);
+
+double fraction(const Progress& progress)
+{
+    return progress.total == 0
+               ? 0
+               : std::min(1.0, static_cast<double>(progress.done) /
+                                   static_cast<double>(progress.total));
+}
+
+unsigned terminal_columns()
+{
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/// Prints progress: on a terminal one line that is drawn again and again, else
+/// a line for each change.
+class Display {
+public:
+    explicit Display(bool show) : show_(show), terminal_(::isatty(STDOUT_FILENO) == 1) {}
+    /// Leaves the cursor on a line of its own.
+    ~Display()
+    {
+        if (drawn_) {
+            std::fputs("\n", stdout);
+        }
+    }
+    void update(const std::string& bar, const std::string& text)
+    {
+        if (!show_ || text == last_) {
+            return;
+        }
+        last_ = text;
+        if (!terminal_) {
+            print(text + "\n");
+            return;
+        }
+        std::string line = bar + text;
+        line.resize(std::min<std::size_t>(line.size(), terminal_columns() - 1));
+        print("\r" + line + "\x1b[K");
+        drawn_ = true;
+    }
+
+private:
+    bool show_;
+    bool terminal_;
+    bool drawn_ = false;
+    std::string last_;
+};
+
+/// Bytes per second over the last measurements, smoothed.
+class Speed {
+public:
+    std::optional<double> update(std::uint64_t done, Clock::time_point now)
+    {
+        if (last_time_ && now > *last_time_ && done >= last_done_) {
+            const double seconds = std::chrono::duration<double>(now - *last_time_).count();
+            const double speed = static_cast<double>(done - last_done_) / seconds;
+            speed_ = speed_ ? 0.7 * *speed_ + 0.3 * speed : speed;
+        }
+        last_time_ = now;
+        last_done_ = done;
+        return speed_;
+    }
+
+private:
+    std::optional<Clock::time_point> last_time_;
+    std::uint64_t last_done_ = 0;
+    std::optional<double> speed_;
+};
+
+}  // namespace
+
+Progress read_progress(const Json& answer)
+try {
+    Progress all;
+    for (const Json& one : answer) {
+        const std::uint64_t remaining = one.at("remaining-bytes").get<std::uint64_t>();
+        const std::string child = one.at("child").get<std::string>();
+        all.total += one.at("total-bytes").get<std::uint64_t>();
+        all.done += one.at("done-bytes").get<std::uint64_t>();
+        all.remaining += remaining;
+        if (remaining > 0) {
+            all.children += (all.children.empty() ? "" : ", ") + printable(child);
+        }
+        if (all.failed.empty() && one.at("state").get<std::string>() == "failed") {
+            all.failed = printable(child);
+        }
+    }
+    return all;
+} catch (const Json::exception&) {
+    throw ToolError(Exit::connection, "query-resync: the server's answer cannot be understood: " +
+                                          printable(to_line(answer)));
+}
+
+std::string progress_text(const Progress& progress, std::optional<double> bytes_per_second)
+{
+    std::string text = fmt::format("{}: {:.1f} %, {} of {}", progress.children,
+                                   100 * fraction(progress), format_bytes(progress.done),
+                                   format_bytes(progress.total));
+    if (bytes_per_second && *bytes_per_second >= 1) {
+        const auto left = static_cast<std::uint64_t>(static_cast<double>(progress.remaining) /
+                                                     *bytes_per_second);
+        const auto speed = static_cast<std::uint64_t>(*bytes_per_second);
+        text += fmt::format(", {}/s, ", format_bytes(speed));
+        text += left >= 3600 ? fmt::format("{}:{:02}:{:02} left", left / 3600, left / 60 % 60,
+                                           left % 60)
+                             : fmt::format("{}:{:02} left", left / 60, left % 60);
+    }
+    return text;
+}
+
+std::string progress_bar(const Progress& progress, unsigned columns)
+{
+    const auto full = static_cast<unsigned>(fraction(progress) * columns);
+    return "[" + std::string(full, '#') + std::string(columns - full, '.') + "] ";
+}
+
+void run_progress(const Options& options, bool show)
+{
+    if (!options.words.empty()) {
+        throw ToolError(Exit::usage, options.command + ": takes no arguments");
+    }
+    const auto stall_limit = options.limit(reply_limit);
+    const auto interval = std::chrono::milliseconds(static_cast<int>(options.interval * 1000));
+    QmpClient client(options.socket, Clock::now() + stall_limit);
+    Display display(show);
+    Speed speed;
+    std::optional<std::uint64_t> best;  // the least that remained so far
+    auto moved = Clock::now();
+    while (true) {
+        const Progress now = read_progress(
+            client.execute("query-resync", Json::object(), Clock::now() + stall_limit));
+        if (!now.failed.empty()) {
+            throw ToolError(Exit::refused, fmt::format("the resync of {} has failed", now.failed));
+        }
+        if (now.finished()) {
+            display.update(progress_bar({1, 1, 0, "", ""}, 20), "in sync");
+            return;
+        }
+        // New writes make more to do; only getting nearer to the end counts.
+        if (!best || now.remaining < *best) {
+            best = now.remaining;
+            moved = Clock::now();
+        }
+        display.update(progress_bar(now, 20),
+                       progress_text(now, speed.update(now.done, Clock::now())));
+        if (Clock::now() - moved >= stall_limit) {
+            throw ToolError(Exit::timeout,
+                            fmt::format("the resync of {} has got no nearer to its end for {} s",
+                                        now.children, stall_limit.count() / 1000.0));
+        }
+        std::this_thread::sleep_for(std::min(interval, stall_limit));
+    }
+}
+
+}  // namespace resilience::nbdctl

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/control/json.h"
+
+namespace resilience::nbdctl {
+
+/// How far the resyncs of one answer of query-resync are, all together.
+struct Progress {
+    std::uint64_t total = 0;      ///< bytes
+    std::uint64_t done = 0;
+    std::uint64_t remaining = 0;
+    std::string children;         ///< those that are not done, for people
+    std::string failed;           ///< the first child whose resync has failed
+
+    bool finished() const { return remaining == 0; }
+};
+
+/// Reads an answer of query-resync: an array of {child, state, total-bytes,
+/// done-bytes, remaining-bytes}.  Throws ToolError for anything else.
+Progress read_progress(const Json& answer);
+
+/// "children.1: 45.2 %, 3.6 GiB of 8 GiB, 120 MiB/s, 0:35 left"
+std::string progress_text(const Progress& progress, std::optional<double> bytes_per_second);
+
+/// "[#####.....] "
+std::string progress_bar(const Progress& progress, unsigned columns);
+
+}  // namespace resilience::nbdctl

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "common/control/json.h"
+#include "common/device/unique_fd.h"
+#include "tools/nbdctl/tool_error.h"
+
+namespace resilience::nbdctl {
+
+using Clock = std::chrono::steady_clock;
+
+/// A negotiated connection to a QMP server: ours, or QEMU's.
+class QmpClient {
+public:
+    /// Connects to the unix socket `path` and negotiates.  Throws ToolError.
+    QmpClient(const std::string& path, Clock::time_point deadline);
+
+    /// Runs a command and returns what it returns.  Throws ToolError: refused
+    /// with the server's text, timeout, connection.
+    Json execute(const std::string& name, const Json& arguments, Clock::time_point deadline);
+
+    /// The next event; nullopt when `deadline` has come, or when `stop_fd`
+    /// (-1: none) can be read.
+    std::optional<Json> next_event(Clock::time_point deadline, int stop_fd);
+
+private:
+    void connect(Clock::time_point deadline);
+    std::optional<Json> next_message(Clock::time_point deadline, int stop_fd);
+    std::optional<Json> buffered_message();
+    bool wait(short events, Clock::time_point deadline, int stop_fd);
+    void send_all(const std::string& text, Clock::time_point deadline);
+    [[noreturn]] void fail(Exit status, const std::string& what) const;
+
+    std::string path_;
+    UniqueFd fd_;
+    std::string buffer_;
+    std::size_t searched_ = 0;  ///< bytes of buffer_ that hold no line end
+    std::deque<Json> events_;   ///< that came while a reply was awaited
+    std::int64_t last_id_ = 0;
+};
+
+}  // namespace resilience::nbdctl
