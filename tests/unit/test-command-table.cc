@@ -62,7 +62,10 @@ public:
             say(R"({"execute":"qmp_capabilities"})");
         }
     }
-    std::string say(const std::string& text) { return session_.answer({StreamProblem::none, text}); }
+    std::string say(const std::string& text)
+    {
+        return session_.answer({StreamProblem::none, text});
+    }
     std::string error(const std::string& text)
     {
         const Json reply = Json::parse(say(text));

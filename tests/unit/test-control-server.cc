@@ -23,6 +23,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -79,7 +80,9 @@ int connect_to(const std::string& path)
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == -1) {
+        throw std::runtime_error("cannot connect to " + path);  // a thread may be the caller
+    }
     return fd;
 }
 
@@ -183,8 +186,11 @@ struct Fixture {
         }
     }
     ~Fixture() { release = true; }
-    bool alive() { return Client(path).ask(R"({"execute":"echo","arguments":{"text":"x"}})") ==
-                          R"({"return":"x"})"; }
+    bool alive()
+    {
+        return Client(path).ask(R"({"execute":"echo","arguments":{"text":"x"}})") ==
+               R"({"return":"x"})";
+    }
 };
 
 std::string error_of(const std::string& path)
@@ -200,7 +206,8 @@ std::string error_of(const std::string& path)
 }
 
 const std::string count_command = R"({"execute":"count"})";
-const std::string syntax_error = R"({"error":{"class":"GenericError","desc":"Invalid JSON syntax"}})";
+const std::string syntax_error =
+    R"({"error":{"class":"GenericError","desc":"Invalid JSON syntax"}})";
 
 /// The most memory that this process has had, in MiB.
 long peak_mebibytes()
