@@ -27,9 +27,13 @@ start_nbdkit filter --filter="$pass_filter" --filter=error memory 1M error=ENOSP
     error-pwrite-rate=100%
 fails_like "a filter below says ENOSPC" 'No space left' qemu_io filter -c 'write 0 64k'
 
-start_nbdkit script --filter="$pass_filter" eval get_size='echo 1M' thread_model='echo parallel' \
-    pread='exit 1' pwrite='cat >/dev/null; echo ENOSPC full >&2; exit 1' can_write='exit 0'
-fails_like "a plugin below says ENOSPC" 'No space left' qemu_io script -c 'write 0 64k'
-fails_like "one that says nothing" 'Input/output error' qemu_io script -c 'read 0 64k'
+if scripts_work; then
+    start_nbdkit script --filter="$pass_filter" eval get_size='echo 1M' thread_model='echo parallel' \
+        pread='exit 1' pwrite='cat >/dev/null; echo ENOSPC full >&2; exit 1' can_write='exit 0'
+    fails_like "a plugin below says ENOSPC" 'No space left' qemu_io script -c 'write 0 64k'
+    fails_like "one that says nothing" 'Input/output error' qemu_io script -c 'read 0 64k'
+else
+    skip "a plugin below says ENOSPC" "scripts do not run under the thread sanitizer"
+fi
 
 done_testing
