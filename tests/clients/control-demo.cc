@@ -132,6 +132,16 @@ void Demo::add_commands()
     });
 }
 
+/// Waits for one of `signals`.  Being stopped and continued is none.
+void wait_for(const sigset_t& signals, std::chrono::seconds limit)
+{
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    const timespec slice{1, 0};
+    while (std::chrono::steady_clock::now() < deadline &&
+           sigtimedwait(&signals, nullptr, &slice) == -1) {
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -151,8 +161,7 @@ int main(int argc, char** argv)
         server.start();
         std::printf("ready\n");
         std::fflush(stdout);
-        const timespec limit{std::atoi(argv[2]), 0};
-        sigtimedwait(&signals, nullptr, &limit);
+        wait_for(signals, std::chrono::seconds(std::atoi(argv[2])));
         return server.stop() ? 0 : 1;
     } catch (const resilience::SetupError& error) {
         std::fprintf(stderr, "control-demo: %s\n", error.what());
