@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -26,7 +27,8 @@ namespace resilience::test {
 using std::chrono::milliseconds;
 
 /// Waits until `condition` holds; false if it does not within `limit`.
-inline bool eventually(const std::function<bool()>& condition, milliseconds limit = milliseconds(20000))
+inline bool eventually(const std::function<bool()>& condition,
+                       milliseconds limit = milliseconds(20000))
 {
     const auto deadline = std::chrono::steady_clock::now() + limit;
     while (!condition()) {
@@ -36,6 +38,33 @@ inline bool eventually(const std::function<bool()>& condition, milliseconds limi
         ::poll(nullptr, 0, 2);
     }
     return true;
+}
+
+/// Whether every thread of a process is stopped.
+inline bool is_stopped(pid_t pid)
+{
+    std::error_code ignored;
+    for (const auto& task : std::filesystem::directory_iterator(
+             "/proc/" + std::to_string(pid) + "/task", ignored)) {
+        std::ifstream file(task.path() / "stat");
+        std::string text;
+        std::getline(file, text);
+        // The state is the word after the name, which stands in brackets.
+        const auto end = text.rfind(") ");
+        if (end != std::string::npos && text[end + 2] != 'T') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// SIGSTOP, and waits until it has come about.  Threads stop one by one after
+/// kill() has returned, and one that has not yet may still answer a request.
+inline void freeze(pid_t pid)
+{
+    if (::kill(pid, SIGSTOP) != 0 || !eventually([pid] { return is_stopped(pid); })) {
+        throw std::runtime_error("process " + std::to_string(pid) + " does not stop");
+    }
 }
 
 /// A directory that is removed with all that is in it.
@@ -94,7 +123,7 @@ public:
             ::kill(pid_, number);
         }
     }
-    void stop() const { signal(SIGSTOP); }
+    void stop() const { freeze(pid_); }
     void go_on() const { signal(SIGCONT); }
     /// SIGKILL, and reaps.
     void kill()

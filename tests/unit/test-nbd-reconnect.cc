@@ -176,7 +176,8 @@ TEST_CASE("submit never blocks, however much a frozen server does not take")
     const TemporaryDirectory dir;
     const std::string port = std::to_string(free_port());
     const bool tcp = GENERATE(false, true);
-    Nbdkit server = tcp ? Nbdkit(dir.file("pid"), {"-i", "127.0.0.1", "-p", port}, {"memory", "64M"})
+    Nbdkit server = tcp ? Nbdkit(dir.file("pid"), {"-i", "127.0.0.1", "-p", port},
+                                 {"memory", "64M"})
                         : Nbdkit(dir.file("s"), {"memory", "64M"});
     const auto device = started(uri_spec(tcp ? "nbd://127.0.0.1:" + port : server.uri()));
     server.program().stop();

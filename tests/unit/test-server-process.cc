@@ -91,7 +91,8 @@ TEST_CASE("a command that never answers is ended")
     const TemporaryDirectory dir;
     const auto begin = real_clock().now();
     const auto text = open_error(
-        command_spec("sh -c 'echo $$ > " + dir.file("pid") + "; trap \"\" TERM; while :; do sleep 1; done'"),
+        command_spec("sh -c 'echo $$ > " + dir.file("pid") +
+                     "; trap \"\" TERM; while :; do sleep 1; done'"),
         quick(milliseconds(500)));
     CHECK_THAT(text, Catch::Contains("did not answer within 0.5 s"));
     CHECK(real_clock().now() - begin < milliseconds(8000));
@@ -114,7 +115,7 @@ TEST_CASE("a stopped server is ended all the same")
 {
     auto started = ServerProcess::start("nbdkit memory 1M", "/tmp");
     const pid_t pid = started.process.pid();
-    ::kill(pid, SIGSTOP);
+    freeze(pid);
     const auto begin = real_clock().now();
     started.process.terminate(milliseconds(1000));
     CHECK(real_clock().now() - begin < milliseconds(3000));
@@ -192,7 +193,7 @@ TEST_CASE("stop ends a stopped server within its limit")
 {
     const auto device = started(command_spec("nbdkit memory 1M"));
     const pid_t pid = server_of(device);
-    ::kill(pid, SIGSTOP);
+    freeze(pid);
     Tally tally;
     device->submit(make_request(Op::read, 0, 512), tally.completion());
     const auto begin = real_clock().now();
