@@ -42,6 +42,13 @@ ReadPattern parse_read_pattern(std::string_view key, const std::string& value)
         "{}={}: Please set read-pattern as fifo or quorum (or fastest)", key, value));
 }
 
+[[noreturn]] void refuse_options(std::string_view label)
+{
+    throw SetupError(fmt::format("{0}.{1}: options are given for this child, but there is no such "
+                                 "child: give {0}.{1}=SPEC, or correct the name",
+                                 child_key, label));
+}
+
 void check_name(std::string_view key, std::string_view name)
 {
     const bool good = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
@@ -179,10 +186,10 @@ void QuorumModule::config_child_option(std::string_view key, std::string_view la
 /// in between in the order in which they were given.
 void QuorumModule::arrange()
 {
-    // In the filter form the plugin below is child 0; options may still name it.
     std::map<std::size_t, ChildParameters> places;
+    std::map<std::size_t, ChildParameters> options;  // quorum-child.0.timeout= for a bare child
     if (form_ == Form::filter) {
-        places[0] = {};
+        places[0] = {};  // the plugin below
     }
     for (const ChildParameters& child : given_) {
         if (!is_number(child.label)) {
@@ -190,14 +197,13 @@ void QuorumModule::arrange()
         }
         const std::string key = fmt::format("{}.{}", child_key, child.label);
         const std::size_t place = parse_integer(key, child.label, 0, most_children - 1);
-        const bool below = form_ == Form::filter && place == 0;
-        if (below && child.spec) {
+        if (!child.spec) {
+            options[place] = child;
+        } else if (form_ == Form::filter && place == 0) {
             throw SetupError(key + ": child 0 is the plugin below the filter");
-        }
-        if (!below && places.contains(place)) {
+        } else if (!places.emplace(place, child).second) {
             throw SetupError(key + ": this place has been given already");
         }
-        places[place] = child;
     }
     std::size_t next = 0;
     for (const ChildParameters& child : given_) {
@@ -208,17 +214,23 @@ void QuorumModule::arrange()
             places[next] = child;
         }
     }
-    for (const auto& [place, child] : places) {
+    for (auto& [place, child] : places) {
         if (place != children_.size()) {
             throw SetupError(fmt::format("Option {0} is not a valid array: there is no {0}.{1}",
                                          child_key, children_.size()));
         }
         if (!child.spec && !(form_ == Form::filter && place == 0)) {
-            throw SetupError(fmt::format("{0}.{1}: options are given for this child, but no "
-                                         "{0}.{1}=SPEC",
-                                         child_key, child.label));
+            refuse_options(child.label);
+        }
+        if (const auto own = options.extract(place)) {
+            child.timeout = own.mapped().timeout;
+            child.direct = own.mapped().direct;
+            child.lock = own.mapped().lock;
         }
         children_.push_back(child);
+    }
+    if (!options.empty()) {
+        refuse_options(options.begin()->second.label);
     }
     if (children_.size() > most_children) {
         throw SetupError(fmt::format("{}: {} children are too many, {} are allowed", child_key,
