@@ -12,10 +12,18 @@
     pass_plugin=$abs_top_builddir/tests/modules/.libs/nbdkit-pass-plugin.so
 }
 
-requires nbdkit nbdinfo qemu-io
+requires nbdkit nbdinfo qemu-io perl
 
 # nbd_info NAME: what a client is told of the server NAME, without its address.
 nbd_info() { timeout 30 nbdinfo "$(uri_of "$1")" | grep -v -e '^export=' -e 'uri:'; }
+
+# nbd_request NAME zero|status OFFSET LENGTH: one request, sent as it is.
+nbd_request()
+{
+    local name=$1
+    shift
+    timeout 60 perl "$abs_top_srcdir/tests/nbd-request.pl" "$tmpdir/$name.sock" "$@"
+}
 
 # log_has NAME REGEX: the server's messages hold a match.
 log_has() { grep -q -E "$2" "$tmpdir/$1.log"; }

@@ -14,8 +14,16 @@ is "$(map_of serial)" "$(map_of plain)" "and so it is over a serial plugin"
 
 start_nbdkit large --filter="$pass_filter" memory 8G
 is "$(map_of large | tr -s ' ')" " 0 8589934592 3 hole,zero" "8 GiB of nothing"
+# The longest request there is, for an extent that is longer still.
+is "$(nbd_request large status 0 $((0xffffffff)))" "$((0xffffffff)) 3" \
+    "an extent longer than the request ends where the request does"
 ok "the server is still there" qemu_io large -c 'write -P 1 5G 64k' -c 'read -P 1 5G 64k'
 is "$(map_of large | wc -l)" 3 "and one piece of data in it"
+
+# An engine of ours that says more than it was asked does no harm either.
+start_nbdkit liar --filter="$pass_filter" memory 8G pass-extend-extents=$((1 << 32))
+is "$(nbd_request liar status 0 $((0xffffffff)))" "$((0xffffffff)) 3" "it is cut off"
+ok "and the server lives" qemu_io liar -c 'read -P 0 0 64k'
 
 empty_image "$tmpdir/disk" 8G
 start_nbdkit plugin "$pass_plugin" "$tmpdir/disk"

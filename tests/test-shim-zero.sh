@@ -6,8 +6,10 @@
 # itself zeroes only the first 64 MiB where the plugin has no zero of its own.
 zeroes()
 {
-    ok "$2" qemu_io "$1" -c 'write -P 9 0 32M' -c 'write -P 9 60M 50M' -c 'write -z 0 100M' \
-        -c 'read -P 0 0 100M' -c 'read -P 9 100M 10M'
+    ok "$2: other content" qemu_io "$1" -c 'write -P 9 0 32M' -c 'write -P 9 60M 50M'
+    ok "$2: one long request" nbd_request "$1" zero 0 $((100 << 20))
+    ok "$2: all of it is zero, and no more" \
+        qemu_io "$1" -c 'read -P 0 0 100M' -c 'read -P 9 100M 10M'
 }
 
 start_nbdkit native --filter="$pass_filter" memory 128M

@@ -42,6 +42,7 @@ struct Faults {
     std::optional<Op> throws;
     std::optional<Op> fails;
     int error = 0;
+    std::uint64_t extend_extents = 0;
 };
 
 /// Hands requests on.  In background mode through submit(), with its own
@@ -70,7 +71,11 @@ public:
         if (below_->link() == Link::returned) {
             below_->resume();
         }
-        return background_ ? submit_and_wait(request) : below_->execute(request);
+        const int error = background_ ? submit_and_wait(request) : below_->execute(request);
+        if (faults_.extend_extents != 0 && !request.extents.empty()) {
+            request.extents.back().length += faults_.extend_extents;
+        }
+        return error;
     }
 
     void submit(std::shared_ptr<Request> request, Completion done) override
@@ -134,6 +139,8 @@ public:
             const auto colon = value.find(':');
             faults_.fails = need_op(key, value.substr(0, colon));
             faults_.error = std::stoi(value.substr(colon + 1));
+        } else if (key == "pass-extend-extents") {
+            faults_.extend_extents = std::stoull(value);
         } else if (key == "pass-timeout") {
             timeout_ = milliseconds(std::stoi(value));
         } else if (key == "pass-fail") {

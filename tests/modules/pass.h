@@ -24,6 +24,7 @@ struct PassModule {
         "pass-child=<SPEC>   The device, in the plugin form.\n"
         "pass-throw=<OP>     Throw an exception when this operation is asked for.\n"
         "pass-errno=<OP>:<N> Fail this operation with errno N.\n"
+        "pass-extend-extents=<N>  Say N bytes too much in the last extent.\n"
         "pass-timeout=<MS>   How long a request may take before it is abandoned (10000).\n"
         "pass-fail=<STEP>    Fail this step of the set-up (config_complete, get_ready).";
     static std::unique_ptr<Module> make(Form form);
