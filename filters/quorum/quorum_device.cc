@@ -72,7 +72,7 @@ Capabilities combine_capabilities(const Children& children)
 QuorumDevice::QuorumDevice(Options options, std::vector<NewChild> children, Observer& observer,
                            bool background, Clock& clock)
     : BlockingDevice("quorum"), observer_(observer), background_(background),
-      state_(std::move(options), {}, common_size(children), observer, clock), fastest_(state_),
+      state_(std::move(options), common_size(children), observer, clock), fastest_(state_),
       resync_(state_)
 {
     Children members;

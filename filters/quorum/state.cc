@@ -10,24 +10,15 @@ namespace resilience::quorum {
 
 namespace {
 
-std::uint64_t largest_block(const Children& children)
-{
-    std::uint64_t largest = 1;
-    for (const ChildPtr& child : children) {
-        largest = std::max<std::uint64_t>(largest, child->device().block_limits().minimum);
-    }
-    return largest;
-}
-
 /// More heals than this are not queued: the next read of the range finds the
 /// difference again.
 constexpr std::size_t most_heals = 1024;
 
 }  // namespace
 
-State::State(Options settled, Children children, std::uint64_t bytes, Observer& told, Clock& time)
+State::State(Options settled, std::uint64_t bytes, Observer& told, Clock& time)
     : options(std::move(settled)), size(bytes), clock(time), observer(told), range_lock_(time),
-      children_(std::move(children)), alignment_(largest_block(children_))
+      slowest_(options.timeout)
 {
 }
 
@@ -35,17 +26,14 @@ TimePoint State::lock_deadline() const
 {
     // A holder ends within a few timeouts of its children, and there can be a
     // queue of holders.  Reaching this deadline is a bug; an error beats a hang.
-    Duration slowest = options.timeout;
-    for (const ChildPtr& child : children_) {
-        slowest = std::max(slowest, child->timeout());
-    }
-    return clock.now() + 20 * slowest;
+    return clock.now() + 20 * slowest_.load();
 }
 
 RangeLock::Guard State::lock(ByteRange range, LockMode mode)
 {
-    const std::uint64_t begin = range.begin - range.begin % alignment_;
-    const std::uint64_t end = range.end + (alignment_ - range.end % alignment_) % alignment_;
+    const std::uint64_t alignment = alignment_;
+    const std::uint64_t begin = range.begin - range.begin % alignment;
+    const std::uint64_t end = range.end + (alignment - range.end % alignment) % alignment;
     return range_lock_.acquire(begin, end, mode, lock_deadline());
 }
 
@@ -79,7 +67,11 @@ void State::replace_children(Children children)
 {
     const std::lock_guard lock(snapshot_mutex_);
     children_ = std::move(children);
-    alignment_ = largest_block(children_);
+    for (const ChildPtr& child : children_) {
+        const std::uint64_t block = child->device().block_limits().minimum;
+        alignment_ = std::max(alignment_.load(), block);
+        slowest_ = std::max(slowest_.load(), child->timeout());
+    }
 }
 
 Children State::snapshot() const

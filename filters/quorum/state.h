@@ -8,6 +8,7 @@
 // at `children` only while it holds some range (or the lane of flushes), and a
 // change of membership holds everything.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,7 @@ namespace resilience::quorum {
 
 class State {
 public:
-    State(Options options, Children children, std::uint64_t size, Observer& observer, Clock& clock);
+    State(Options options, std::uint64_t size, Observer& observer, Clock& clock);
 
     const Options options;
     const std::uint64_t size;  ///< bytes
@@ -74,7 +75,10 @@ private:
 
     RangeLock range_lock_;
     Children children_;
-    std::uint64_t alignment_ = 1;
+    // What lock() has to know of the children before it holds anything.  Both
+    // only grow, so it does not matter whether a change is seen in time.
+    std::atomic<std::uint64_t> alignment_{1};
+    std::atomic<Duration> slowest_;
     mutable std::mutex snapshot_mutex_;
     std::mutex heal_mutex_;
     std::vector<ByteRange> heals_;
