@@ -10,17 +10,19 @@
 # An operation with a SECTOR fails only if it touches that sector.  Nothing is
 # read or written when an operation fails.
 
-# fault OPERATION [OFFSET LENGTH]
+# fault OPERATION [OFFSET LENGTH [data]]; with data on standard input, which nbdkit
+# wants to be read in any case
 fault()
 {
     while read -r operation errno sector; do
         [ "$operation" = "$1" ] || continue
         if [ -z "$sector" ] || { [ "$2" -lt $(((sector + 1) * 512)) ] &&
             [ $(($2 + $3)) -gt $((sector * 512)) ]; }; then
+            [ "${4:-}" = '' ] || cat > /dev/null <&3
             echo "$errno told to fail" >&2
             exit 1
         fi
-    done < "$FAULTS"
+    done 3<&0 < "$FAULTS"
 }
 
 case $1 in
@@ -32,7 +34,7 @@ pread)
     dd if="$IMAGE" iflag=skip_bytes,count_bytes skip="$4" count="$3" bs=1M status=none
     ;;
 pwrite)
-    fault write "$4" "$3"
+    fault write "$4" "$3" data
     dd of="$IMAGE" oflag=seek_bytes seek="$4" iflag=fullblock bs=1M conv=notrunc status=none
     ;;
 zero)

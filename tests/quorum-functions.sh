@@ -131,7 +131,7 @@ holds()
 {
     local image=$tmpdir/.holds
     pattern_image "$image" "$4" "$2"
-    cmp -n "$(stat -c %s "$image")" -i "$(numfmt --from=iec "$3"):0" "$1" "$image"
+    cmp -s -n "$(stat -c %s "$image")" -i "$(numfmt --from=iec "$3"):0" "$1" "$image"
 }
 
 # ---- the control socket ------------------------------------------------------

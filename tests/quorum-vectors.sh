@@ -23,7 +23,7 @@ text_of()
     esac
 }
 
-# faulty_child PLACE OPERATION ERRNO: sets $child to its address.
+# faulty_child PLACE OPERATION ERRNO|ok: sets $child to its address.
 faulty_child()
 {
     local name=faulty$1
@@ -32,7 +32,7 @@ faulty_child()
         start_faulty "$name" "$tmpdir/$name.raw"
         _faulty[$name]=yes
     fi
-    set_faults "$name" "$2 $3"
+    if [ "$3" = ok ]; then set_faults "$name"; else set_faults "$name" "$2 $3"; fi
     child=$(uri_of "$name")
 }
 
