@@ -221,8 +221,10 @@ cleanup_fn()
     _cleanups=("$command" ${_cleanups[@]+"${_cleanups[@]}"})
 }
 
-# at_exit_kill PID...: ends a process, even a frozen one, when the test exits.
-at_exit_kill() { _pids+=("$@"); }
+# at_exit_kill PID...: ends a process, even a frozen one, when the test exits; the
+# last one first, because it may be a client of the others, and nbdkit waits for
+# its clients to go.
+at_exit_kill() { _pids=("$@" ${_pids[@]+"${_pids[@]}"}); }
 
 # is_gone PID: there is no such process, or nothing but a zombie is left of it.
 is_gone()
