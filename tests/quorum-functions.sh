@@ -246,7 +246,7 @@ events()
     local seen
     control query-status
     seen=$(cat "$tmpdir/$_quorum.seen")
-    sed -n "$((seen + 1)),\$p" "$tmpdir/$_quorum.events" > "$tmpdir/.new-events"
+    tail -n +$((seen + 1)) "$tmpdir/$_quorum.events" > "$tmpdir/.new-events"
     echo $((seen + $(wc -l < "$tmpdir/.new-events"))) > "$tmpdir/$_quorum.seen"
     grep -E "${1:-^(BAD|FAILURE) }" "$tmpdir/.new-events"
     return 0
@@ -267,5 +267,6 @@ event_comes()
 }
 _has_event()
 {
-    sed "1,$(cat "$tmpdir/$_quorum.seen")d" "$tmpdir/$_quorum.events" | grep -q -E "$1"
+    tail -n +$(($(cat "$tmpdir/$_quorum.seen") + 1)) "$tmpdir/$_quorum.events" |
+        grep -E "$1" > /dev/null
 }
