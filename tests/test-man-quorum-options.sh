@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What the manual pages of the quorum say is complete and true: each parameter
+# and command is explained and has an example, and the examples run as they
+# stand.
+. "${0%/*}/functions.sh"
+requires nbdkit nbdcopy qemu-nbd qemu-img podchecker pod2man
+
+cd "$tmpdir" || exit 1
+man=$abs_top_srcdir/man
+declare -A page=([filter]="$man/nbdkit-quorum-filter.pod" [plugin]="$man/nbdkit-quorum-plugin.pod")
+
+# The example command lines of a page, one per line, those that continue joined.
+commands_in() { sed -n '/^=head1 DESCRIPTION/,$p' "$1" | sed -e ':a; /\\$/ { N; s/\\\n */ /; ba }' | grep -E '^ (nbdkit|nbdctl) ' | sed 's/^ //'; }
+
+# The commands of the page for one that is run here, with our modules.
+runnable() { sed -e "s|--filter=quorum|--filter=$quorum_filter|" -e "s|^nbdkit \(-U [^ ]* \)\?quorum |nbdkit \1$quorum_plugin |"; }
+
+# ---- the parameters
+
+for form in filter plugin; do
+    "$man/expand-pod" "${page[$form]}" > "$form.pod"
+    for what in "$form.pod" "${page[$form]}"; do
+        ok "${what##*/} is POD as it should be" podchecker -warnings -warnings "$what"
+    done
+    unlike "$(cat "$form.pod")" '@SERVE@' "$form: nothing is left to be replaced"
+    commands_in "$form.pod" > "$form.examples"
+
+    if [ $form = filter ]; then
+        nbdkit --filter="$quorum_filter" null --help > help
+    else
+        nbdkit "$quorum_plugin" --help > help
+    fi
+    mapfile -t parameters < <(sed -n 's/^\(quorum-[a-zA-Z.-]*\)=.*/\1/p' help)
+    [ ${#parameters[@]} -ge 14 ] || bail_out "the help of the $form has only ${#parameters[@]} parameters"
+    missing=()
+    for parameter in "${parameters[@]}"; do
+        # "B<quorum-child.>NAMEB<.timeout=>": without the marks, quorum-child.NAME.timeout=
+        grep '^=item' "$form.pod" | sed 's/B<\([^>]*\)>/\1/g' | grep -q -F -e "$parameter=" ||
+            missing+=("$parameter")
+    done
+    is "${missing[*]}" "" "$form: each parameter has an item"
+
+    missing=()
+    for parameter in "${parameters[@]}"; do
+        regex=${parameter//./\\.}
+        regex=${regex//NAME/[a-z0-9]+}
+        grep -q -E -e " $regex=" "$form.examples" || missing+=("$parameter")
+        sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/p' "$form.pod" |
+            grep -q -F -e "$parameter=" || missing+=("$parameter in SYNOPSIS")
+    done
+    is "${missing[*]}" "" "$form: each parameter is in an example and in the SYNOPSIS"
+done
+
+# ---- the examples of nbdkit
+
+for image in a b c d e 'my disk'; do
+    empty_image "$image.img" 1M
+done
+qemu-img create -q -f qcow2 b.qcow2 1M
+
+# What an example may need, and where it listens, is brought here.
+start_nbdkit b memory 1M
+mv b.sock b.socket && ln -s b.socket b.sock
+
+run_example() { eval "nbdkit -U - ${1#nbdkit} --run true"; }
+for form in filter plugin; do
+    count=0
+    while read -r line; do
+        case $line in
+            nbdctl* | *.example*) continue ;;  # below; a host that does not exist
+        esac
+        rm -f disk.sock
+        ok "$form: $line" timeout 60 bash -c "$(declare -f run_example); run_example \"\$1\"" \
+            run "$(runnable <<< "$line")"
+        count=$((count + 1))
+    done < "$form.examples"
+    [ $count -ge 15 ] || fail "$form: only $count examples were found"
+done
+
+# ---- those of nbdctl, in the order of the page, on one server
+
+mapfile -t commands < <(grep '^nbdctl' plugin.examples)
+is "${commands[*]}" "$(grep '^nbdctl' filter.examples | paste -s -d ' ')" \
+    "both pages have the same commands"
+start_nbdkit disk "$quorum_plugin" quorum-child.a=a.img quorum-child.b=b.img \
+    quorum-child.c=c.img quorum-control=disk.ctl
+PATH=${nbdctl%/*}:$PATH
+for line in "${commands[@]}"; do
+    if [[ $line == *' watch' ]]; then
+        line="$line --timeout=1"
+    fi
+    # shellcheck disable=SC2086
+    ok "$line" timeout 60 $line
+done
+
+# ---- the commands
+
+missing=()
+count=0
+while read -r command; do
+    count=$((count + 1))
+    for form in filter plugin; do
+        grep '^=item\|^B<blockdev' "$form.pod" | grep -q -F "B<$command>" || missing+=("$form: $command")
+    done
+    case $command in blockdev-snapshot*) continue ;; esac
+    printf '%s\n' "${commands[@]}" | grep -q -E " $command( |$)" || missing+=("example of $command")
+done < <("$nbdctl" disk.ctl query-commands --json |
+    perl -MJSON::PP -e 'print "$_->{name}\n" for @{decode_json(join "", <STDIN>)}')
+[ $count -ge 15 ] || fail "the server has only $count commands"
+is "${missing[*]}" "" "each command is explained and has an example"
+
+# ---- the events
+
+missing=()
+for event in $(grep -o -h '"QUORUM_[A-Z_]*"' "$abs_top_srcdir"/filters/quorum/*.cc | tr -d '"' | sort -u); do
+    grep '^=item' filter.pod | grep -q -F "B<$event>" || missing+=("$event")
+done
+is "${missing[*]}" "" "each event is explained"
+
+done_testing
