@@ -23,7 +23,8 @@ is "$(status_map q)" "$expected" "the map of the quorum"
 timeout 20 qemu-img create -q -f qcow2 -o cluster_size=64k "$tmpdir/copy.qcow2" 10M
 start_qemu_nbd copy -f qcow2 "$tmpdir/copy.qcow2"
 # --sparse=0: what is data is written, even if it is zeroes.
-ok "it is copied" timeout 60 nbdcopy --sparse=0 --destination-is-zero "$(uri_of q)" "$(uri_of copy)"
+ok "it is copied" timeout 60 nbdcopy --sparse=0 --request-size=65536 --destination-is-zero \
+    "$(uri_of q)" "$(uri_of copy)"
 is "$(status_map copy)" "$expected" "the map of its copy"
 
 done_testing
