@@ -33,6 +33,11 @@ void Child::apply(ChildEvent event, const std::string& detail)
     {
         const std::lock_guard lock(state_mutex_);
         from = state_.load();
+        // Asked again here: a request that was abandoned meanwhile has been
+        // counted before its missed_deadline could get this lock.
+        if (event == ChildEvent::answered && in_flight() > 0) {
+            return;
+        }
         to = next_state(from, event);
         if (from == to) {
             return;
@@ -85,6 +90,20 @@ void Child::lose_link()
     apply(ChildEvent::link_lost, device_->link_error());
 }
 
+/// As long as anything is in flight, whatever we copied there could be
+/// overwritten by a request from the past.
+bool Child::may_come_back(TimePoint now)
+{
+    if (in_flight() > 0) {
+        return false;
+    }
+    // Only now: the last request to end may have been a write that was cut off.
+    if (write_cut_off_.exchange(false)) {
+        rejoin_at_ = now + settle_time;
+    }
+    return now >= rejoin_at_;
+}
+
 void Child::housekeep(TimePoint now)
 {
     const Link link = device_->link();
@@ -100,12 +119,7 @@ void Child::housekeep(TimePoint now)
     if (state() == ChildState::online) {
         return;
     }
-    if (write_cut_off_.exchange(false)) {
-        rejoin_at_ = now + settle_time;
-    }
-    // As long as it owes an answer, whatever we copied there could be
-    // overwritten by a request from the past.
-    if (owed() > 0 || now < rejoin_at_) {
+    if (!may_come_back(now)) {
         return;
     }
     if (link == Link::returned) {

@@ -13,8 +13,8 @@
 //              so all of this becomes stale.
 //
 // A request that was abandoned stays *owed*: the child may still carry it out
-// whenever it wakes up.  As long as it owes an answer, it is not online and
-// nothing is copied to it; an old write could land on top of the copy.
+// whenever it wakes up.  A child that is not online comes back only when nothing
+// at all is in flight to it, or an old write could land on top of a copy.
 
 #include <atomic>
 #include <cstdint>
@@ -95,11 +95,12 @@ public:
     /// lost link, sets a silent child aside, brings back one that answers.
     void housekeep(TimePoint now);
 
-    // ---- requests in flight (for the limit of read-pattern=fastest)
+    // ---- requests in flight, abandoned or not
 
-    void request_begins() { in_flight_.fetch_add(1, std::memory_order_relaxed); }
-    void request_ends() { in_flight_.fetch_sub(1, std::memory_order_relaxed); }
-    int in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+    void request_begins() { in_flight_.fetch_add(1); }
+    /// Call it after whatever else is to be noted about the request.
+    void request_ends() { in_flight_.fetch_sub(1); }
+    int in_flight() const { return in_flight_.load(); }
 
     // ---- what it holds
 
@@ -132,6 +133,7 @@ public:
 
 private:
     void apply(ChildEvent event, const std::string& detail = {});
+    bool may_come_back(TimePoint now);
     void lose_link();
 
     const std::string name_;

@@ -72,30 +72,28 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
 
 void Fanout::Shared::complete(std::size_t index, int error)
 {
-    ChildPtr child;
     std::function<void(std::size_t)> tell;
     {
         const std::lock_guard lock(mutex);
         Slot& slot = slots[index];
-        child = slot.child;
-        child->request_ends();
+        Child& child = *slot.child;
         if (error == ENOTCONN && slot.request && modifies(slot.request->op)) {
-            child->write_cut_off();
+            child.write_cut_off();
         }
-        if (!slot.abandoned) {
+        if (slot.abandoned) {
+            child.late_answer();
+        } else {
             slot.error = error;
             slot.done = true;
             pending--;
             tell = late;
-            child.reset();
         }
+        child.request_ends();
         // Under the lock: the waiter may destroy nothing of this, but it must
         // not sleep through the last answer.
         answered.notify_one();
     }
-    if (child) {
-        child->late_answer();
-    } else if (tell) {
+    if (tell) {
         tell(index);
     }
 }
