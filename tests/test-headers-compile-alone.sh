@@ -10,23 +10,28 @@ cd "$abs_top_srcdir" || bail_out "no $abs_top_srcdir"
 mapfile -t headers < <(find common filters plugins tools tests \
     \( -name build -o -name catch3 \) -prune -o -type f -name '*.h' -print | sort)
 
-# compile HEADER: leaves $tmpdir/HEADER.log, empty if all is well.
+# compile HEADER: leaves what the compiler says in $tmpdir/HEADER.out.  The name
+# of the source is relative, so that a compiler cache knows it the next time.
 compile()
 {
-    local source=$tmpdir/${1//\//_}.cc
-    printf '#include "%s"\n#include "%s"\n' "$1" "$1" > "$source"
+    local name=${1//\//_}
+    cd "$tmpdir" || exit 1
+    printf '#include "%s"\n#include "%s"\n' "$1" "$1" > "$name.cc"
     # shellcheck disable=SC2086
     timeout 120 $compiler -g0 -O0 -fvisibility=hidden -include "$abs_top_builddir/config.h" \
-        -I"$abs_top_srcdir" -c -o "$source.o" "$source" > "$source.out" 2>&1 ||
-        echo "status $?" >> "$source.out"
+        -I"$abs_top_srcdir" -c -o "$name.o" "$name.cc" > "$name.out" 2>&1 ||
+        echo "status $?" >> "$name.out"
 }
 export -f compile
 export compiler abs_top_srcdir abs_top_builddir
 printf '%s\0' "${headers[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c "compile \"\$1\"" bash
 
 for header in "${headers[@]}"; do
-    output=$(cat "$tmpdir/${header//\//_}.cc.out")
-    is "$output" "" "$header"
+    if [ "$have_catch" = no ] && grep -q 'include <catch2/' "$header"; then
+        skip "$header" "no Catch2 here"
+        continue
+    fi
+    is "$(cat "$tmpdir/${header//\//_}.out")" "" "$header"
 done
 
 done_testing

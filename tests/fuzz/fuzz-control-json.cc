@@ -3,10 +3,13 @@
 // A fuzz target (libFuzzer): any bytes from a control client, from the cutting
 // of the stream to the table of commands, must give replies that are JSON.
 //
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. \
-//       tests/fuzz/fuzz-control-json.cc common/control/{json,json_stream}.cc \
+//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I.
+//       tests/fuzz/fuzz-control-json.cc common/control/{json,json_stream}.cc
 //       common/control/{command_table,qmp}.cc -lfmt -o fuzz-control-json
 //   ./fuzz-control-json -max_total_time=60 CORPUS tests/fuzz/control-json
+//
+// (the first three lines are one).  make check runs it on the files of
+// tests/fuzz/control-json, see replay.cc.
 
 #include <cstddef>
 #include <cstdint>

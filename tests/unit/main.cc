@@ -6,6 +6,8 @@
 // million requests is a million points, and the count of passed tests says
 // nothing.  Here a TEST_CASE is one point; assertions that fail are told in full
 // before it.  "-r tap" still gives the other form.
+//
+// WARN("skipped: REASON") makes the point of its test case a skipped one.
 
 #if __has_include(<catch2/catch_all.hpp>)
 #define RESILIENCE_CATCH3 1
@@ -106,12 +108,20 @@ public:
     {
         Base::testCaseStarting(info);
         out() << "# " << point_name(std::string(info.name)) << std::endl;
+        skip_reason_.clear();
     }
 
     AssertionResult assertionEnded(const Catch::AssertionStats& stats) override
     {
-        if (!stats.assertionResult.isOk()) {
+        const auto& result = stats.assertionResult;
+        if (!result.isOk()) {
             print_diagnostic(out(), describe(stats));
+        } else if (result.getResultType() == Catch::ResultWas::Warning) {
+            const std::string text(result.getMessage());
+            print_diagnostic(out(), text);
+            if (text.rfind(skip_prefix, 0) == 0) {
+                skip_reason_ = text.substr(skip_prefix.size());
+            }
         }
         return AssertionResult(true);
     }
@@ -123,7 +133,11 @@ public:
         print_diagnostic(out(), std::string(stats.stdOut));
         print_diagnostic(out(), std::string(stats.stdErr));
         out() << (passed ? "ok " : "not ok ") << points_ << " - "
-              << point_name(std::string(info_of(stats.testInfo).name)) << std::endl;
+              << point_name(std::string(info_of(stats.testInfo).name));
+        if (passed && !skip_reason_.empty()) {
+            out() << " # SKIP " << point_name(skip_reason_);
+        }
+        out() << std::endl;
         Base::testCaseEnded(stats);
     }
 
@@ -139,7 +153,9 @@ private:
 #else
     using Base = ReporterBaseOf<PointReporter>;
 #endif
+    static inline const std::string skip_prefix = "skipped: ";
     unsigned points_ = 0;
+    std::string skip_reason_;  ///< of the test case that runs; empty: it is not skipped
 };
 
 CATCH_REGISTER_REPORTER("points", PointReporter)

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Runs a fuzz target on every file of its corpus, as a test: what a fuzzer has
+// once found stays found, and the target is compiled by every build.
+//
+// The folder is an argument, or that of the sources.  A crash of the target ends the program before
+// its plan, which is a failure.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+int main(int argc, char* argv[])
+{
+    const std::filesystem::path corpus = argc > 1 ? argv[1] : DEFAULT_CORPUS;
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(corpus)) {
+        files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+
+    unsigned number = 0;
+    for (const auto& path : files) {
+        std::ifstream file(path, std::ios::binary);
+        const std::string input{std::istreambuf_iterator<char>(file), {}};
+        // Exactly as large as the input, so that a sanitizer sees one byte too many.
+        const std::vector<std::uint8_t> bytes(input.begin(), input.end());
+        std::printf("# %s\n", path.filename().c_str());
+        std::fflush(stdout);
+        LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+        std::printf("ok %u - %s\n", ++number, path.filename().c_str());
+    }
+    std::printf("1..%u\n", number);
+    return 0;
+}
