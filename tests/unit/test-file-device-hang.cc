@@ -29,7 +29,8 @@ public:
     {
         const auto socket = folder / "socket";
         std::filesystem::create_directory(mount_);
-        if (!eventually([&] { return std::filesystem::exists(socket); })) {
+        // The socket is there before anybody listens; the pid file comes after.
+        if (!eventually([&] { return std::filesystem::exists(folder / "pid"); })) {
             throw std::runtime_error("the server did not start");
         }
         fuse_.emplace(std::vector<std::string>{"nbdfuse", mount_, "--unix", socket});
@@ -69,7 +70,8 @@ private:
     static std::vector<std::string> with_socket(const TemporaryFolder& folder,
                                                 std::vector<std::string> server)
     {
-        const std::vector<std::string> start = {"nbdkit", "-f", "-U", folder / "socket"};
+        const std::vector<std::string> start = {"nbdkit", "-f", "-U", folder / "socket",
+                                                "-P", folder / "pid"};
         server.insert(server.begin(), start.begin(), start.end());
         return server;
     }
