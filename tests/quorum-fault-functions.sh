@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# For the tests in which children freeze, die and come back, and clients work
+# meanwhile (test-quorum-{stress,frozen,killed,...}*.sh):
+#
+#     . "${0%/*}/quorum-fault-functions.sh"
+#     three_images 1M
+#     serve_image two "$tmpdir/2.raw"
+#     start_quorum q "$tmpdir/1.raw" "$(uri_of two)" "$tmpdir/3.raw" quorum-timeout=1500ms
+#     watch_events q
+#     freeze "$(pid_of two)"
+#     within 4000 "a read waits once" qemu_io q -c 'read 0 64k'
+#     thaw "$(pid_of two)"
+#     recovers "it comes back"
+#     done_testing
+
+. "${BASH_SOURCE[0]%/*}/quorum-functions.sh"
+
+# With NBDRES_LONG=1 the loops (test-quorum-loop-*.sh) go round 50 times.
+rounds() { if [ "${NBDRES_LONG:-0}" = 1 ]; then echo 50; else echo "$1"; fi; }
+
+# A seed for what is random; say SEED=N to repeat a run.
+SEED=${SEED:-$RANDOM}
+
+# serve_image NAME IMAGE [FILTER-OR-KEY=VALUE...]: a child server on a file.
+serve_image()
+{
+    local name=$1 image=$2
+    shift 2
+    start_nbdkit "$name" "$@" file "$image"
+}
+
+# restart_image NAME IMAGE ...: the same after it was killed, at the same address.
+restart_image() { serve_image "$@"; }
+
+# stress NAME [OPTION...]: overlapping requests on the quorum NAME; what it saw
+# must be what one disk could have returned.
+stress()
+{
+    local name=$1
+    shift
+    timeout 300 "$clients/stress" --seed="$SEED" "$@" "$(uri_of "$name")"
+}
+
+# stress_begins NAME [OPTION...]: the same in the background, stress_ends TEXT
+# waits for it and is a test.
+stress_begins()
+{
+    stress "$@" > "$tmpdir/stress.out" 2>&1 &
+    _stress=$!
+}
+stress_ends()
+{
+    local status
+    wait "$_stress"
+    status=$?
+    if [ $status -eq 0 ]; then
+        pass "$1"
+        diag "$(cat "$tmpdir/stress.out")"
+    else
+        fail "$1" "status $status" "$(head -n 60 "$tmpdir/stress.out")"
+    fi
+}
+stress_runs() { is_running "$_stress"; }
+
+# milliseconds COMMAND...: runs it; how long it took is in $elapsed.
+milliseconds()
+{
+    local begin status
+    begin=$(date +%s%N)
+    "$@"
+    status=$?
+    elapsed=$((($(date +%s%N) - begin) / 1000000))
+    return $status
+}
+
+# within MILLISECONDS NAME COMMAND...: the command succeeds in that time.
+within()
+{
+    local limit=$1 name=$2 status
+    shift 2
+    milliseconds "$@" > "$tmpdir/.within.log" 2>&1
+    status=$?
+    if [ $status -eq 0 ] && [ $elapsed -le "$limit" ]; then
+        pass "$name ($elapsed ms)"
+    else
+        fail "$name" "status $status after $elapsed ms, $limit ms are allowed: $*" \
+            "$(cat "$tmpdir/.within.log")"
+    fi
+}
+
+# fails_within MILLISECONDS NAME COMMAND...: it fails in that time, with EIO.
+fails_within()
+{
+    local limit=$1 name=$2 status
+    shift 2
+    milliseconds "$@" > "$tmpdir/.within.log" 2>&1
+    status=$?
+    if [ $status -gt 0 ] && [ $status -lt 124 ] && [ $elapsed -le "$limit" ] &&
+        grep -q 'Input/output error' "$tmpdir/.within.log"; then
+        pass "$name ($elapsed ms)"
+    else
+        fail "$name" "status $status after $elapsed ms, $limit ms are allowed: $*" \
+            "$(cat "$tmpdir/.within.log")"
+    fi
+}
+
+# status_is STATUS: healthy, degraded or failed.
+status_is()
+{
+    control query-status
+    [ "$(value return/status)" = "$1" ]
+}
+
+# becomes STATUS NAME [SECONDS]
+becomes()
+{
+    if wait_for "${3:-20}" status_is "$1"; then
+        pass "$2"
+    else
+        control query-children
+        fail "$2" "$answer"
+    fi
+}
+
+# recovers NAME [SECONDS]: all children are online and current again.
+recovers() { becomes healthy "$@"; }
+
+# identical NAME: after a flush, so that servers with caches have written them.
+identical()
+{
+    local image
+    qemu_io "$_quorum" -c flush > /dev/null
+    for image in "$tmpdir/2.raw" "$tmpdir/3.raw"; do
+        [ -e "$image" ] || continue
+        if ! cmp "$tmpdir/1.raw" "$image" > "$tmpdir/.identical.log" 2>&1; then
+            fail "$1" "$(cat "$tmpdir/.identical.log")"
+            return
+        fi
+    done
+    pass "$1"
+}
+
+# never_differed NAME: no child ever lost a vote.
+never_differed()
+{
+    local i sum=0 lost
+    control query-status
+    local children
+    children=$(value return/children)
+    control query-children
+    for ((i = 0; i < children; i++)); do
+        lost=$(value "return/$i/counters/mismatches")
+        sum=$((sum + lost))
+    done
+    is "$sum" 0 "$1"
+}
+
+# all_counted KEY: the sum of a counter over the children.
+all_counted()
+{
+    control query-children
+    perl -MJSON::PP -e 'my $sum = 0;
+        $sum += $_->{counters}{$ARGV[1]} for @{decode_json($ARGV[0])->{return}};
+        print $sum' "$answer" "$1"
+}
