@@ -38,7 +38,8 @@ public:
         for (; i < list_.size() && list_[i].zero == zero(); i++) {
             end += list_[i].length;
         }
-        return i == list_.size() ? length_ : std::min(end, length_);
+        // Where the list ends too early, nothing is known, and that is data.
+        return i == list_.size() && !zero() ? length_ : std::min(end, length_);
     }
 
     /// Whether all of it is unallocated up to `end`.

@@ -14,7 +14,7 @@ namespace resilience::quorum {
 /// fails, or is not current, everything is data: never a hole that is none.
 int block_status(State& state, Request& request);
 
-/// The rule on its own, for `length` bytes; each list covers at least that.
+/// The rule on its own, for `length` bytes.  What a list does not cover is data.
 ExtentList merge_extents(std::span<const ExtentList> lists, std::uint64_t length);
 
 /// Prefetch on all children that can.
