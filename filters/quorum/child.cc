@@ -82,6 +82,31 @@ void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
     }
 }
 
+Child::Flushing Child::flush_begins()
+{
+    const std::uint64_t epoch = this->epoch();  // before the marks: see flush_failed()
+    return {epoch, unflushed_.take()};
+}
+
+bool Child::flush_succeeded(const Flushing& flushing)
+{
+    if (epoch() == flushing.epoch) {
+        return true;
+    }
+    flush_failed(flushing, false);
+    return false;
+}
+
+void Child::flush_failed(const Flushing& flushing, bool distrust)
+{
+    unflushed_.put_back(flushing.taken);
+    // As in wrote(): lose_link() either finds the marks that are back, or has
+    // counted the epoch up before.
+    if (distrust || epoch() != flushing.epoch) {
+        unflushed_.copy_to(stale_, flushing.taken);
+    }
+}
+
 void Child::lose_link()
 {
     counters.links_lost++;

@@ -115,13 +115,20 @@ public:
     /// It missed a write of `range`.
     void missed(ByteRange range) { stale_.set(range); }
 
+    /// What a flush is to make durable.
+    struct Flushing {
+        std::uint64_t epoch = 0;
+        UnflushedMap::Taken taken;
+    };
     /// Call before a flush is sent, and one of the other two after it.
-    UnflushedMap::Taken flush_begins() { return unflushed_.take(); }
-    void flush_failed(const UnflushedMap::Taken& taken) { unflushed_.put_back(taken); }
-    /// The flush failed on this child alone.  A disk that fails a flush may
-    /// have dropped what it was to make durable and still answer reads from
+    Flushing flush_begins();
+    /// It succeeded.  Returns false if that says nothing, because the link was
+    /// lost since it began; then it has failed.
+    bool flush_succeeded(const Flushing& flushing);
+    /// It failed.  `distrust`: on this child alone.  A disk that fails a flush
+    /// may have dropped what it was to make durable and still answer reads from
     /// its cache: what was written since the last flush cannot be trusted.
-    void flush_lost(const UnflushedMap::Taken& taken) { unflushed_.copy_to(stale_, taken); }
+    void flush_failed(const Flushing& flushing, bool distrust);
 
     // ---- resync
 

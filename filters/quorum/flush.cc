@@ -7,9 +7,8 @@
 // acknowledged by children 0 and 1, and the flush by 0 and 2.  So a child
 // counts, for each 64 KiB, only if it is not stale there.
 
-#include <bit>
+#include <algorithm>
 #include <cerrno>
-#include <utility>
 #include <vector>
 
 #include "common/core/vote.h"
@@ -19,36 +18,56 @@ namespace resilience::quorum {
 
 namespace {
 
-struct FlushingChild {
+/// A child's part of a flush.
+struct Part {
     ChildPtr child;
-    UnflushedMap::Taken taken;
+    Child::Flushing flushing;
+    /// Where it was stale when the flush began, as words of its bitmap; empty
+    /// if nowhere.  What is copied to it from then on is not flushed.
+    std::vector<std::uint64_t> stale;
+    int error = 0;
+
+    /// Where it was stale, or is now.
+    std::uint64_t missing(std::size_t index) const
+    {
+        return (stale.empty() ? 0 : stale[index]) | child->stale().word(index);
+    }
 };
 
-/// Whether at most `spare` of the children are stale in any one granule.
-bool covers_everything(const Children& flushed, std::size_t spare)
+/// Whether everything is on `threshold` of the children that have flushed.
+bool covers_everything(const std::vector<Part>& parts, std::size_t threshold)
 {
-    Children stale;
-    for (const ChildPtr& child : flushed) {
-        if (child->stale().any()) {
-            stale.push_back(child);
+    std::size_t flushed = 0;
+    std::vector<const Part*> lacking;
+    for (const Part& part : parts) {
+        if (part.error == 0) {
+            flushed++;
+            if (!part.stale.empty() || part.child->stale().any()) {
+                lacking.push_back(&part);
+            }
         }
     }
-    if (stale.size() <= spare) {
+    if (flushed < threshold) {
+        return false;
+    }
+    const std::size_t spare = flushed - threshold;
+    if (lacking.size() <= spare) {
         return true;
     }
-    for (std::size_t index = 0; index < stale.front()->stale().words(); index++) {
+    const std::size_t words = lacking.front()->child->stale().words();
+    for (std::size_t index = 0; index < words; index++) {
         // Usually all words are 0.  Else count bit by bit.
         std::uint64_t any = 0;
-        for (const ChildPtr& child : stale) {
-            any |= child->stale().word(index);
+        for (const Part* part : lacking) {
+            any |= part->missing(index);
         }
         for (; any != 0; any &= any - 1) {
             const std::uint64_t bit = any & -any;
-            std::size_t count = 0;
-            for (const ChildPtr& child : stale) {
-                count += (child->stale().word(index) & bit) != 0;
-            }
-            if (count > spare) {
+            const auto count =
+                std::count_if(lacking.begin(), lacking.end(), [&](const Part* part) {
+                    return (part->missing(index) & bit) != 0;
+                });
+            if (static_cast<std::size_t>(count) > spare) {
                 return false;
             }
         }
@@ -56,27 +75,41 @@ bool covers_everything(const Children& flushed, std::size_t spare)
     return true;
 }
 
-std::vector<FlushingChild> begin(const Children& children)
+std::vector<std::uint64_t> words_of(const DirtyBitmap& bitmap)
 {
-    std::vector<FlushingChild> flushing;
-    flushing.reserve(children.size());
-    for (const ChildPtr& child : children) {
-        child->counters.flushes.fetch_add(1, std::memory_order_relaxed);
-        flushing.push_back({child, child->flush_begins()});
+    std::vector<std::uint64_t> words;
+    if (bitmap.any()) {
+        words.reserve(bitmap.words());
+        for (std::size_t index = 0; index < bitmap.words(); index++) {
+            words.push_back(bitmap.word(index));
+        }
     }
-    return flushing;
+    return words;
 }
 
-void send(Fanout& fan, const std::vector<FlushingChild>& flushing)
+std::vector<Part> begin(const Children& children)
 {
+    std::vector<Part> parts;
+    parts.reserve(children.size());
+    for (const ChildPtr& child : children) {
+        child->counters.flushes.fetch_add(1, std::memory_order_relaxed);
+        parts.push_back({child, child->flush_begins(), words_of(child->stale()), 0});
+    }
+    return parts;
+}
+
+/// Flushes all; returns the slots, which stand as `parts` do.
+std::vector<Slot> send(State& state, const std::vector<Part>& parts)
+{
+    Fanout fan(state.clock, parts.size());
     Request request;
     request.op = Op::flush;
-    for (const FlushingChild& each : flushing) {
-        fan.add(each.child);
+    for (const Part& part : parts) {
+        fan.add(part.child);
     }
     for (const bool immediate : {false, true}) {
-        for (std::size_t i = 0; i < flushing.size(); i++) {
-            if (flushing[i].child->device().immediate(Op::flush) != immediate) {
+        for (std::size_t i = 0; i < parts.size(); i++) {
+            if (parts[i].child->device().immediate(Op::flush) != immediate) {
                 continue;
             }
             if (!immediate || !fan.try_now(i, request)) {
@@ -85,18 +118,7 @@ void send(Fanout& fan, const std::vector<FlushingChild>& flushing)
         }
     }
     fan.wait();
-}
-
-/// A child whose flush failed has not flushed.  If the flush succeeded as a
-/// whole, what it was to flush is on the others, and it is no longer believed
-/// there; unless it was merely not answering: then nothing says that it lost
-/// anything.
-void note_failure(const FlushingChild& failed, const Slot& slot, bool flushed_as_a_whole)
-{
-    failed.child->flush_failed(failed.taken);
-    if (slot.epoch != failed.child->epoch() || (flushed_as_a_whole && !slot.abandoned)) {
-        failed.child->flush_lost(failed.taken);
-    }
+    return fan.slots();
 }
 
 }  // namespace
@@ -111,25 +133,28 @@ int flush(State& state)
     if (children.size() < state.threshold()) {
         return EIO;
     }
-    const std::vector<FlushingChild> flushing = begin(children);
-    Fanout fan(state.clock, flushing.size());
-    send(fan, flushing);
+    std::vector<Part> parts = begin(children);
+    const std::vector<Slot> slots = send(state, parts);
 
     std::vector<int> errors;
-    Children flushed;
-    for (const Slot& slot : fan.slots()) {
-        errors.push_back(slot.error);
-        if (slot.error == 0) {
-            flushed.push_back(slot.child);
-        } else {
-            state.report_error(*slot.child, Fault::flush, {}, slot.error);
+    for (std::size_t i = 0; i < parts.size(); i++) {
+        Part& part = parts[i];
+        part.error = slots[i].error;
+        if (part.error == 0 && !part.child->flush_succeeded(part.flushing)) {
+            part.error = ENOTCONN;
+        }
+        errors.push_back(part.error);
+        if (part.error != 0) {
+            state.report_error(*part.child, Fault::flush, {}, part.error);
         }
     }
-    const bool success = flushed.size() >= state.threshold() &&
-                         covers_everything(flushed, flushed.size() - state.threshold());
-    for (std::size_t i = 0; i < flushing.size(); i++) {
-        if (fan.slots()[i].error != 0) {
-            note_failure(flushing[i], fan.slots()[i], success);
+    // If the flush succeeded as a whole, what a failed child was to flush is on
+    // the others, and it is no longer believed there; unless it was merely not
+    // answering: then nothing says that it lost anything.
+    const bool success = covers_everything(parts, state.threshold());
+    for (std::size_t i = 0; i < parts.size(); i++) {
+        if (slots[i].error != 0) {
+            parts[i].child->flush_failed(parts[i].flushing, success && !slots[i].abandoned);
         }
     }
     return success ? 0 : vote_on_errors(errors);
