@@ -102,10 +102,9 @@ void Answers::keep_prefix(std::span<const std::byte> agreed)
     }
 }
 
-void Answers::read_separately(Clock& clock, TimePoint latest)
+void Answers::read_separately(Clock& clock)
 {
     Fanout fan(clock, answers_.size());
-    fan.set_latest_deadline(latest);
     std::vector<std::size_t> asked;
     for (std::size_t i = 0; i < answers_.size(); i++) {
         Answer& answer = answers_[i];

@@ -61,7 +61,7 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
         child = slot.child;
         slot.request = request;
         slot.epoch = child->epoch();
-        slot.deadline = std::min(clock_.now() + child->timeout(), latest_deadline_);
+        slot.deadline = clock_.now() + child->timeout();
         shared_->pending++;
     }
     child->request_begins();

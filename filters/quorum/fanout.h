@@ -48,10 +48,6 @@ public:
     Fanout(const Fanout&) = delete;
     Fanout& operator=(const Fanout&) = delete;
 
-    /// Deadline for requests sent from now on, if it is earlier than the
-    /// child's own timeout.
-    void set_latest_deadline(TimePoint deadline) { latest_deadline_ = deadline; }
-
     /// Adds a child; returns its slot's index.  Slots keep the order in which
     /// they were added, whatever the order in which requests are sent.
     std::size_t add(ChildPtr child);
@@ -86,7 +82,6 @@ public:
 private:
     Clock& clock_;
     std::shared_ptr<Shared> shared_;
-    TimePoint latest_deadline_ = TimePoint::max();
 };
 
 struct Fanout::Shared {

@@ -26,6 +26,9 @@ int read_from(State& state, const ChildPtr& child, Request& request)
     fan.send(0, std::move(twin));
     fan.wait();
     const int error = fan.slots()[0].error;
+    if (error == 0 && child->stale().any(range_of(request))) {
+        return ENOTCONN;  // it came back, having forgotten, while we asked it
+    }
     if (error == 0) {
         std::memcpy(request.into.data(), buffer.span().data(), request.into.size());
     }

@@ -116,33 +116,31 @@ bool Resync::step_child(const ChildPtr& child)
         child->resync_total = child->stale().marked_bytes();
         state_.observer.resync_started(*child, child->resync_total);
     }
-    // After a large piece found no quorum, its granules are tried one by one.
+    // After a large piece could not be copied, its granules are tried one by one.
     const bool careful = progress.cursor < progress.careful_until;
     const auto range =
         child->stale().next_marked(progress.cursor, careful ? stale_granularity : largest_copy);
     if (!range) {
         return finish(child, progress);
     }
-    switch (copy(child, *range)) {
-    case Copied::done:
-        break;
-    case Copied::blocked:
-        if (range->length() > stale_granularity) {
-            progress.careful_until = range->end;
-            return true;
-        }
+    const Copied copied = copy(child, *range);
+    if (copied == Copied::failed) {
+        progress.not_before = state_.clock.now() + retry_after;
+    }
+    if (copied != Copied::done && range->length() > stale_granularity) {
+        progress.careful_until = range->end;
+        return copied == Copied::blocked;
+    }
+    if (copied == Copied::blocked) {
         progress.anything_blocked = true;
         if (!child->resync_blocked.exchange(true)) {
             state_.observer.resync_blocked(*child, *range);
         }
-        break;
-    case Copied::failed:
-        progress.not_before = state_.clock.now() + retry_after;
-        return false;
     }
+    // Also after a failure: one bad sector must not keep the rest stale.
     progress.cursor = range->end;
     pay_for(range->length());
-    return true;
+    return copied != Copied::failed;
 }
 
 /// The end of a pass over the child: start again if there is more, else make
@@ -159,22 +157,21 @@ bool Resync::finish(const ChildPtr& child, Progress& progress)
     if (child->stale().any()) {
         return true;  // something was missed again behind the cursor
     }
-    const UnflushedMap::Taken taken = child->flush_begins();
+    const Child::Flushing flushing = child->flush_begins();
     Fanout fan(state_.clock, 1);
     fan.add(child);
     auto request = std::make_shared<Request>();
     request->op = Op::flush;
     fan.send(0, std::move(request));
     fan.wait();
-    const Slot& slot = fan.slots().front();
-    if (slot.error != 0) {
-        child->flush_failed(taken);
-        if (slot.epoch != child->epoch()) {
-            child->flush_lost(taken);
-        }
-        state_.report_error(*child, Fault::flush, {}, slot.error);
+    if (const int error = fan.slots().front().error) {
+        child->flush_failed(flushing, false);
+        state_.report_error(*child, Fault::flush, {}, error);
         progress.not_before = state_.clock.now() + retry_after;
         return false;
+    }
+    if (!child->flush_succeeded(flushing)) {
+        return true;  // the link was lost meanwhile, and more is stale again
     }
     state_.observer.resync_completed(*child, child->resync_total.exchange(0));
     return false;
@@ -191,15 +188,11 @@ Resync::Copied Resync::copy(const ChildPtr& child, ByteRange range)
     if (!guard || !child->online()) {
         return Copied::failed;
     }
-    // Both halves of the copy share one deadline: a client that wants the range
-    // waits for us no longer than for a child.
-    const TimePoint latest = state_.clock.now() + child->timeout();
-    const std::optional<Buffer> content = right_content(range, latest);
+    const std::optional<Buffer> content = right_content(range);
     if (!content) {
         return Copied::blocked;
     }
     Fanout fan(state_.clock, 1);
-    fan.set_latest_deadline(latest);
     fan.add(child);
     fan.send(0, copy_request(*content, range));
     fan.wait();
@@ -214,7 +207,7 @@ Resync::Copied Resync::copy(const ChildPtr& child, ByteRange range)
 }
 
 /// What the range must hold, or nullopt when too few children agree on it.
-std::optional<Buffer> Resync::right_content(ByteRange range, TimePoint latest)
+std::optional<Buffer> Resync::right_content(ByteRange range)
 {
     Children sources = state_.voters(range);
     const bool confirm = sources.size() < state_.threshold();
@@ -225,7 +218,7 @@ std::optional<Buffer> Resync::right_content(ByteRange range, TimePoint latest)
         sources = state_.reachable();
     }
     Answers answers(std::move(sources), range);
-    answers.read_separately(state_.clock, latest);
+    answers.read_separately(state_.clock);
     if (!confirm) {
         const Vote vote = answers.vote(state_.threshold());
         if (vote.error == 0) {

@@ -61,7 +61,7 @@ private:
     bool step_child(const ChildPtr& child);
     bool finish(const ChildPtr& child, Progress& progress);
     Copied copy(const ChildPtr& child, ByteRange range);
-    std::optional<Buffer> right_content(ByteRange range, TimePoint latest);
+    std::optional<Buffer> right_content(ByteRange range);
     void pay_for(std::uint64_t bytes);
 
     State& state_;

@@ -153,10 +153,14 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
     return vote_on_errors(errors);
 }
 
-/// One request of a size that a child can do within its timeout.  The caller
-/// holds the range.
-int modify_piece(State& state, Request& request)
+/// One request of a size that a child can do within its timeout.
+int modify_piece(State& state, FastestReader& fastest, Request& request)
 {
+    const RangeLock::Guard guard = state.lock(range_of(request), LockMode::exclusive);
+    if (!guard) {
+        return EIO;
+    }
+    fastest.forget(range_of(request));
     Children absent;
     const Children children = state.reachable(&absent);
     if (children.size() < state.threshold()) {
@@ -174,18 +178,15 @@ int modify_piece(State& state, Request& request)
 
 int modify(State& state, FastestReader& fastest, const Request& original)
 {
-    const RangeLock::Guard guard = state.lock(range_of(original), LockMode::exclusive);
-    if (!guard) {
-        return EIO;
-    }
-    fastest.forget(range_of(original));
     Request request = for_children(original);
     if (request.op == Op::write) {
-        return modify_piece(state, request);
+        return modify_piece(state, fastest, request);
     }
+    // Each piece holds its range alone: all of 4 GiB could take longer than
+    // anybody else may wait for a range.
     while (request.offset < original.end()) {
         request.length = std::min(largest_zero, original.end() - request.offset);
-        if (const int error = modify_piece(state, request)) {
+        if (const int error = modify_piece(state, fastest, request)) {
             return error;
         }
         request.offset += request.length;
