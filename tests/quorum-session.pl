@@ -54,7 +54,8 @@ sub received {
 
 sub line {
     my ($name, $data) = @_;
-    my $where = join '+', map { $_ // '' } @$data{'sector-num', 'sectors-count'};
+    my ($first, $count) = ($data->{'sector-num'} // '', $data->{'sectors-count'} // '');
+    my $where = "$first+$count";
     return join ' ', 'BAD', $data->{'node-name'}, $data->{type}, $where, $data->{error} // ()
         if $name eq 'QUORUM_REPORT_BAD';
     return "FAILURE $data->{reference} $where" if $name eq 'QUORUM_FAILURE';
