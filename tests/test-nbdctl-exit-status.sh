@@ -39,8 +39,8 @@ thaw "$demo_pid"
 timeout 30 "$nbdctl" "$socket" sleep 20000 2> "$tmpdir/err" &
 client=$!
 is "$(timeout 30 "$nbdctl" "$socket" echo x)" 'text: x' 'another client is served meanwhile'
-kill -KILL "$demo_pid"
-wait "$demo_pid" 2> /dev/null
+disown "$demo_pid" && kill -KILL "$demo_pid"
+wait_for 5 is_gone "$demo_pid"
 wait $client 2> /dev/null
 is $? 3 'the server dies: 3'
 run_nbdctl query-status

@@ -45,8 +45,8 @@ run_nbdctl watch --timeout 0.2
 is "$status" 0 'watch --timeout alone is none'
 
 start_watch
-kill -KILL "$demo_pid"
-wait "$demo_pid" 2> /dev/null
+disown "$demo_pid" && kill -KILL "$demo_pid"
+wait_for 5 is_gone "$demo_pid"
 wait $watch_pid
 is $? 3 'watch ends when the server dies'
 done_testing

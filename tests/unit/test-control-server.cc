@@ -209,6 +209,23 @@ const std::string count_command = R"({"execute":"count"})";
 const std::string syntax_error =
     R"({"error":{"class":"GenericError","desc":"Invalid JSON syntax"}})";
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WITH_SANITIZER
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WITH_SANITIZER
+#endif
+
+/// Sanitizers keep freed memory back (256 MiB of it), so that a process's
+/// size says nothing about ours.
+#ifdef WITH_SANITIZER
+constexpr bool memory_is_measured = false;
+#else
+constexpr bool memory_is_measured = true;
+#endif
+
 /// The most memory that this process has had, in MiB.
 long peak_mebibytes()
 {
@@ -557,7 +574,7 @@ TEST_CASE("100 MiB without an end: an error, and memory stays small")
         CHECK(client.line() == syntax_error);
         CHECK(client.ask(count_command) == "{\"return\":1}");
     }
-    CHECK(peak_mebibytes() - before < 30);
+    CHECK((!memory_is_measured || peak_mebibytes() - before < 30));
     CHECK(fixture.alive());
 }
 
@@ -581,7 +598,7 @@ TEST_CASE("a client that asks and does not read gets no more done")
         REQUIRE(client.line().size() == 1013);
     }
     sender.join();
-    CHECK(peak_mebibytes() - before < 30);
+    CHECK((!memory_is_measured || peak_mebibytes() - before < 30));
 }
 
 TEST_CASE("a client that reads no events is given up")
