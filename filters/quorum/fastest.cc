@@ -77,6 +77,15 @@ struct FastestReader::Straggler {
     Stragglers::iterator position;
 };
 
+FastestReader::~FastestReader()
+{
+    const std::lock_guard lock(mutex_);
+    for (const auto& straggler : stragglers_) {
+        const std::lock_guard fan_lock(straggler->fan->mutex);
+        straggler->fan->late = nullptr;
+    }
+}
+
 int FastestReader::read(Request& request)
 {
     const ByteRange range = range_of(request);
@@ -167,6 +176,9 @@ void FastestReader::late_answer(const std::shared_ptr<Straggler>& straggler, std
             count_ = stragglers_.size();
             straggler->fan->late = nullptr;  // it holds the straggler
         }
+    }
+    if (slot.error == ESHUTDOWN) {
+        return;  // the child was removed, or all of this ends
     }
     if (slot.error != 0) {
         state_.report_error(*slot.child, Fault::read, straggler->range, slot.error);

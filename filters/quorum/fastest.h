@@ -28,6 +28,11 @@ namespace resilience::quorum {
 class FastestReader {
 public:
     explicit FastestReader(State& state) : state_(state) {}
+    FastestReader(const FastestReader&) = delete;
+    FastestReader& operator=(const FastestReader&) = delete;
+    /// Forgets the answers that are still out: a child that hangs may give
+    /// them when all this has gone.
+    ~FastestReader();
 
     /// Returns 0 with the data in request.into, or an errno.
     int read(Request& request);

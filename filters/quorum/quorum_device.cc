@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds housekeeping_interval{50};
 constexpr std::chrono::milliseconds idle_interval{100};
+constexpr std::chrono::milliseconds shortest_goodbye{100};
 
 std::uint64_t common_size(const std::vector<NewChild>& children)
 {
@@ -152,9 +153,12 @@ void QuorumDevice::stop(std::chrono::milliseconds limit)
     }
     stop_requested_.notify_all();
     // Stopping the devices ends every request, and so everything the threads
-    // could still be waiting for.
+    // could still be waiting for.  Those that hang share one limit.
+    const TimePoint deadline = std::chrono::steady_clock::now() + limit;
     for (const ChildPtr& child : state_.snapshot()) {
-        child->device().stop(limit);
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            deadline - std::chrono::steady_clock::now());
+        child->device().stop(std::max(left, shortest_goodbye));
     }
     for (std::thread* thread : {&housekeeper_, &worker_}) {
         if (thread->joinable()) {

@@ -199,6 +199,12 @@ public:
         const std::lock_guard lock(mutex_);
         hook_ = std::move(hook);
     }
+    /// Held requests stay so even when the device is stopped.
+    void hang_in_stop()
+    {
+        const std::lock_guard lock(mutex_);
+        hangs_in_stop_ = true;
+    }
     bool stopped() const
     {
         const std::lock_guard lock(mutex_);
@@ -265,6 +271,9 @@ public:
     {
         std::unique_lock lock(mutex_);
         stopped_ = true;
+        if (hangs_in_stop_) {
+            return;
+        }
         std::deque<Held> cut = std::exchange(held_, {});
         lock.unlock();
         for (Held& one : cut) {
@@ -388,6 +397,7 @@ private:
     std::function<void(const Request&)> hook_;
     Link link_ = Link::up;
     bool stopped_ = false;
+    bool hangs_in_stop_ = false;
 };
 
 }  // namespace resilience::test

@@ -155,6 +155,20 @@ TEST_CASE("fastest: stragglers are compared, unless a write came between; and ma
     CHECK(t.notes.lines().size() == 1);
 
     CHECK(t.read({0, 512}).first == 0);
+    t.device(2).hang_in_stop();
     t.quorum.reset();
     t.device(2).release_all();
+    CHECK(t.notes.lines().size() == 1);
+}
+
+TEST_CASE("fastest: a child that is removed with answers out is not reported for that")
+{
+    Options options;
+    options.read_pattern = ReadPattern::fastest;
+    TestQuorum t(3, 4 * granule, options);
+    t.device(2).hold(Op::read);
+    CHECK(t.read({0, 512}).first == 0);
+    t.quorum->remove_child("children.2");
+    CHECK(t.notes.lines().empty());
+    CHECK(t.device(2).held() == 0);
 }
