@@ -94,11 +94,42 @@ void Control::add_commands(CommandTable& table)
 
 void Control::stop(std::chrono::milliseconds limit)
 {
-    const std::lock_guard lock(nodes_mutex_);
-    for (auto& [name, device] : nodes_) {
-        device->stop(limit);
+    std::map<std::string, std::shared_ptr<Device>> nodes;
+    {
+        const std::lock_guard lock(nodes_mutex_);
+        nodes.swap(nodes_);
     }
-    nodes_.clear();
+    for (auto& [name, device] : nodes) {
+        if (device) {
+            device->stop(limit);
+        }
+    }
+}
+
+/// Takes a node out for a command, which then calls put_node() or drop_node().
+std::shared_ptr<Device> Control::take_node(const std::string& name)
+{
+    const std::lock_guard lock(nodes_mutex_);
+    const auto found = nodes_.find(name);
+    if (found == nodes_.end()) {
+        return nullptr;
+    }
+    if (!found->second) {
+        refuse(fmt::format("Node '{}' is being opened, added or closed", name));
+    }
+    return std::exchange(found->second, nullptr);
+}
+
+void Control::put_node(const std::string& name, std::shared_ptr<Device> device)
+{
+    const std::lock_guard lock(nodes_mutex_);
+    nodes_[name] = std::move(device);
+}
+
+void Control::drop_node(const std::string& name)
+{
+    const std::lock_guard lock(nodes_mutex_);
+    nodes_.erase(name);
 }
 
 void Control::add_queries(CommandTable& table)
@@ -223,13 +254,21 @@ Json Control::blockdev_add(const Json& arguments)
     if (spec.empty()) {
         refuse("Parameter 'spec' is missing");
     }
-    const std::lock_guard lock(nodes_mutex_);
-    if (name == quorum_.options().name || quorum_.find_child(name) || nodes_.contains(name)) {
-        refuse(fmt::format("Duplicate nodes with node-name='{}'", name));
+    {
+        const std::lock_guard lock(nodes_mutex_);
+        if (name == quorum_.options().name || quorum_.find_child(name) ||
+            !nodes_.emplace(name, nullptr).second) {
+            refuse(fmt::format("Duplicate nodes with node-name='{}'", name));
+        }
     }
-    std::shared_ptr<Device> device = open_(spec);
-    device->start();
-    nodes_.emplace(name, std::move(device));
+    try {
+        std::shared_ptr<Device> device = open_(spec);
+        device->start();
+        put_node(name, std::move(device));
+    } catch (...) {
+        drop_node(name);
+        throw;
+    }
     return Json::object();
 }
 
@@ -239,13 +278,12 @@ Json Control::blockdev_del(const Json& arguments)
     if (name == quorum_.options().name || quorum_.find_child(name)) {
         refuse(fmt::format("Node {} is in use", name));
     }
-    const std::lock_guard lock(nodes_mutex_);
-    const auto node = nodes_.find(name);
-    if (node == nodes_.end()) {
+    const std::shared_ptr<Device> device = take_node(name);
+    if (!device) {
         refuse(fmt::format("Failed to find node with node-name='{}'", name));
     }
-    node->second->stop(stop_limit);
-    nodes_.erase(node);
+    device->stop(stop_limit);
+    drop_node(name);
     return Json::object();
 }
 
@@ -293,16 +331,20 @@ void Control::change_add(const std::string& node)
         refuse(fmt::format("Making '{0}' a children.{1} child of '{0}' would create a cycle", quorum,
                            quorum_.children().size()));
     }
-    const std::lock_guard lock(nodes_mutex_);
     if (quorum_.find_child(node)) {
         refuse(fmt::format("The node {} already has a parent", node));
     }
-    const auto found = nodes_.find(node);
-    if (found == nodes_.end()) {
+    const std::shared_ptr<Device> device = take_node(node);
+    if (!device) {
         refuse(fmt::format("Node '{}' not found", node));
     }
-    quorum_.add_child({node, found->second, quorum_.options().timeout}, false);
-    nodes_.erase(found);
+    try {
+        quorum_.add_child({node, device, quorum_.options().timeout}, false);
+    } catch (...) {
+        put_node(node, device);
+        throw;
+    }
+    drop_node(node);
 }
 
 void Control::add_resync(CommandTable& table)

@@ -39,6 +39,9 @@ private:
     Json child_add(const Json& arguments);
     Json change(const Json& arguments);
     void change_add(const std::string& node);
+    std::shared_ptr<Device> take_node(const std::string& name);
+    void put_node(const std::string& name, std::shared_ptr<Device> device);
+    void drop_node(const std::string& name);
     void check_parent(const std::string& parent, bool adding);
     Json blockdev_add(const Json& arguments);
     Json blockdev_del(const Json& arguments);
@@ -49,7 +52,10 @@ private:
     QuorumDevice& quorum_;
     OpenChild open_;
     std::mutex nodes_mutex_;
-    std::map<std::string, std::shared_ptr<Device>> nodes_;  // by blockdev-add, no child yet
+    /// By blockdev-add, and no child yet.  Null: the name is taken by a command
+    /// that is at work on it; opening and adding can take long, and are done
+    /// without the lock.
+    std::map<std::string, std::shared_ptr<Device>> nodes_;
 };
 
 }  // namespace resilience::quorum
