@@ -23,6 +23,8 @@ start_041()
     watch_events q
 }
 
+# The children, as long as nothing has changed.
+# shellcheck disable=SC2034
 before="children.0=img0 children.1=img1 children.2=img2"
 
 # add_repair0: opens it and adds it; the resync begins.
