@@ -159,6 +159,10 @@ never_differed()
     is "$sum" 0 "$1"
 }
 
+# child_at_least CHILD KEY NUMBER, all_at_least COUNTER NUMBER: to wait for.
+child_at_least() { [ "$(child_value "$1" "$2")" -ge "$3" ]; }
+all_at_least() { [ "$(all_counted "$1")" -ge "$2" ]; }
+
 # all_counted KEY: the sum of a counter over the children.
 all_counted()
 {
