@@ -107,6 +107,15 @@ void Child::flush_failed(const Flushing& flushing, bool distrust)
     }
 }
 
+/// As after a lost link: nothing that has not been flushed is trusted, be it
+/// marked now, or put back or marked a moment later by somebody who began before
+/// this.
+void Child::flush_failed_late()
+{
+    epoch_.fetch_add(1, std::memory_order_acq_rel);
+    unflushed_.copy_to(stale_);
+}
+
 void Child::lose_link()
 {
     counters.links_lost++;

@@ -107,13 +107,17 @@ public:
     DirtyBitmap& stale() { return stale_; }
     const DirtyBitmap& stale() const { return stale_; }
 
-    /// Counts the links it has had; taken before a request is sent.
+    /// Counts how often it may have forgotten what was not flushed (the links
+    /// it has lost); taken before a request is sent.
     std::uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
     /// It carried out a write of `range` that was sent in `epoch`; `durable`:
     /// it cannot forget it.  Clears the staleness of what was wholly written.
     void wrote(ByteRange range, std::uint64_t epoch, bool durable);
     /// It missed a write of `range`.
     void missed(ByteRange range) { stale_.set(range); }
+    /// A write of `range` may have changed it, although it failed or came too
+    /// late: what can be read there now may be forgotten.
+    void may_have_written(ByteRange range) { unflushed_.mark(range); }
 
     /// What a flush is to make durable.
     struct Flushing {
@@ -129,6 +133,8 @@ public:
     /// may have dropped what it was to make durable and still answer reads from
     /// its cache: what was written since the last flush cannot be trusted.
     void flush_failed(const Flushing& flushing, bool distrust);
+    /// A flush that was abandoned has failed after all.
+    void flush_failed_late();
 
     // ---- resync
 

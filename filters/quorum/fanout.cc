@@ -70,6 +70,17 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
     });
 }
 
+/// Nobody waits for this answer any more, but what the child holds has changed.
+void Fanout::Shared::note_late(const Slot& slot, int error)
+{
+    const Request& request = *slot.request;
+    if (modifies(request.op)) {
+        slot.child->may_have_written({request.offset, request.end()});
+    } else if (request.op == Op::flush && error != 0) {
+        slot.child->flush_failed_late();
+    }
+}
+
 void Fanout::Shared::complete(std::size_t index, int error)
 {
     std::function<void(std::size_t)> tell;
@@ -81,6 +92,7 @@ void Fanout::Shared::complete(std::size_t index, int error)
             child.write_cut_off();
         }
         if (slot.abandoned) {
+            note_late(slot, error);
             child.late_answer();
         } else {
             slot.error = error;

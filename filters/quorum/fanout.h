@@ -92,6 +92,7 @@ struct Fanout::Shared {
     std::function<void(std::size_t)> late;
 
     void complete(std::size_t index, int error);
+    static void note_late(const Slot& slot, int error);
     /// Abandons what is overdue at `now`; returns the next deadline.
     TimePoint abandon_overdue(TimePoint now, std::unique_lock<std::mutex>& lock);
 };

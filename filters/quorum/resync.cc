@@ -164,8 +164,9 @@ bool Resync::finish(const ChildPtr& child, Progress& progress)
     request->op = Op::flush;
     fan.send(0, std::move(request));
     fan.wait();
-    if (const int error = fan.slots().front().error) {
-        child->flush_failed(flushing, false);
+    const Slot& slot = fan.slots().front();
+    if (const int error = slot.error) {
+        child->flush_failed(flushing, !slot.abandoned);
         state_.report_error(*child, Fault::flush, {}, error);
         progress.not_before = state_.clock.now() + retry_after;
         return false;

@@ -139,7 +139,13 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
     for (const Slot& slot : slots) {
         if (slot.error == 0) {
             slot.child->wrote(range, slot.epoch, request.flags.fua);
-        } else if (acknowledged) {
+            continue;
+        }
+        // A part of it may be there.  If that is read, and believed (the write
+        // failed as a whole, so either content is right), then it must not be
+        // forgotten unnoticed.
+        slot.child->may_have_written(range);
+        if (acknowledged) {
             slot.child->missed(range);
         }
     }
@@ -164,7 +170,8 @@ int modify_piece(State& state, FastestReader& fastest, Request& request)
     Children absent;
     const Children children = state.reachable(&absent);
     if (children.size() < state.threshold()) {
-        return too_few_voters(state, range_of(request));
+        state.report_failure(range_of(request));
+        return EIO;
     }
     Fanout fan(state.clock, children.size());
     send_to_all(fan, children, request);
