@@ -96,7 +96,7 @@ int FastestReader::read(Request& request)
     Children voters = state_.voters(range);
     leave_out_laggards(voters, state_.threshold());
     if (voters.size() < state_.threshold()) {
-        return too_few_voters(state_, range);
+        return EIO;  // too few to vote
     }
     Fanout fan(state_.clock, voters.size());
     send_all(fan, voters, request);
@@ -148,7 +148,6 @@ int FastestReader::conclude(const std::vector<Slot>& slots, const Vote& vote, Re
         }
     }
     if (vote.error != 0) {
-        state_.report_failure(range);
         return vote.error;
     }
     const std::span<const std::byte> right = slots[vote.winner].request->into;

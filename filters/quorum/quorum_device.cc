@@ -106,17 +106,55 @@ ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
     return made;
 }
 
+int QuorumDevice::read_as_one(Request& request)
+{
+    switch (state_.options.read_pattern) {
+    case ReadPattern::quorum: return read_by_vote(state_, request);
+    case ReadPattern::fifo: return read_first_answer(state_, request);
+    case ReadPattern::fastest: return fastest_.read(request);
+    }
+    return EINVAL;
+}
+
+/// Children are stale, and wrong, in a granule and not everywhere.  A request
+/// that lies in several of them may find too few children that are right in all
+/// of them, and still enough in each.
+int QuorumDevice::read_in_parts(Request& request)
+{
+    for (std::uint64_t at = request.offset; at < request.end();) {
+        const std::uint64_t end =
+            std::min(request.end(), (at / stale_granularity + 1) * stale_granularity);
+        Request part = request;
+        part.offset = at;
+        part.length = end - at;
+        part.into = request.into.subspan(at - request.offset, end - at);
+        if (const int error = read_as_one(part)) {
+            return error;
+        }
+        at = end;
+    }
+    return 0;
+}
+
+int QuorumDevice::read(Request& request)
+{
+    const auto granule = [](std::uint64_t offset) { return offset / stale_granularity; };
+    const int error = read_as_one(request);
+    if (error == 0 || (granule(request.offset) != granule(request.end() - 1) &&
+                       read_in_parts(request) == 0)) {
+        return 0;
+    }
+    if (state_.options.read_pattern != ReadPattern::fifo) {  // there QEMU tells nobody
+        state_.report_failure(range_of(request));
+    }
+    return error;
+}
+
 int QuorumDevice::execute(Request& request)
 {
     int error = EINVAL;
     switch (request.op) {
-    case Op::read:
-        switch (state_.options.read_pattern) {
-        case ReadPattern::quorum: error = read_by_vote(state_, request); break;
-        case ReadPattern::fifo: error = read_first_answer(state_, request); break;
-        case ReadPattern::fastest: error = fastest_.read(request); break;
-        }
-        break;
+    case Op::read: error = read(request); break;
     case Op::write:
     case Op::zero:
     case Op::trim:
@@ -185,7 +223,9 @@ bool QuorumDevice::work()
     }
     bool more = false;
     for (const ByteRange& range : state_.take_heals()) {
-        repair(state_, range, {});
+        if (repair(state_, range, {}) != 0) {
+            state_.report_failure(range);
+        }
         more = true;
     }
     return resync_.step() || more;

@@ -87,6 +87,9 @@ public:
     bool work();
 
 private:
+    int read(Request& request);
+    int read_as_one(Request& request);
+    int read_in_parts(Request& request);
     ChildPtr make_child(const NewChild& child, std::string name);
     void measure_children();
     std::string next_name();

@@ -79,12 +79,6 @@ bool worth_rewriting(int error)
     return error != 0 && error != abandoned_error && error != ENOTCONN && error != ESHUTDOWN;
 }
 
-int too_few_voters(State& state, ByteRange range)
-{
-    state.report_failure(range);
-    return EIO;
-}
-
 void report_vote(State& state, Answers& answers, const Vote& vote)
 {
     const ByteRange range = answers.range();
@@ -98,9 +92,6 @@ void report_vote(State& state, Answers& answers, const Vote& vote)
         state.report_mismatch(*loser.child, range, answers.list()[vote.winner].data.span(),
                               loser.data.span());
     }
-    if (vote.error != 0) {
-        state.report_failure(range);
-    }
 }
 
 int read_by_vote(State& state, Request& request)
@@ -112,7 +103,7 @@ int read_by_vote(State& state, Request& request)
     }
     Children voters = state.voters(range);
     if (voters.size() < state.threshold()) {
-        return too_few_voters(state, range);
+        return EIO;  // too few to vote
     }
     Answers answers(std::move(voters), range);
     if (answers.read_together(request.into)) {
@@ -145,13 +136,12 @@ int repair(State& state, ByteRange range, std::span<std::byte> into)
     }
     Children voters = state.voters(range);
     if (voters.size() < state.threshold()) {
-        return too_few_voters(state, range);
+        return EIO;  // too few to vote
     }
     Answers answers(std::move(voters), range);
     answers.read_separately(state.clock);
     const Vote vote = answers.vote(state.threshold());
     if (vote.error != 0) {
-        state.report_failure(range);
         return vote.error;
     }
     if (!to_rewrite(answers, vote).empty()) {

@@ -7,12 +7,13 @@
 
 namespace resilience::quorum {
 
-/// Read patterns.  Each returns 0 with the data in request.into, or an errno.
+/// Read patterns.  Each returns 0 with the data in request.into, or an errno;
+/// the failure of the whole is for the caller to report, who may have another way.
 int read_by_vote(State& state, Request& request);
 int read_first_answer(State& state, Request& request);  // fifo; see fifo.cc
 
 /// Reports what a finished vote has shown: children that failed, children that
-/// lost, and the failure of the whole.
+/// lost.
 void report_vote(State& state, Answers& answers, const Vote& vote);
 
 /// Votes again on `range`, alone on it, and gives every child that lost, or
@@ -23,8 +24,5 @@ int repair(State& state, ByteRange range, std::span<std::byte> into);
 /// A child that failed to read can be helped by a write (disks give a bad
 /// sector a new place); not one that does not answer.
 bool worth_rewriting(int error);
-
-/// The answer when too few children are left to vote.
-int too_few_voters(State& state, ByteRange range);
 
 }  // namespace resilience::quorum
