@@ -244,6 +244,9 @@ void Control::add_node_commands(CommandTable& table)
 Json Control::blockdev_add(const Json& arguments)
 {
     const std::string name = text(arguments, "node-name");
+    if (!is_name(name)) {
+        refuse(fmt::format("Invalid node-name: '{}': use letters, digits, '-' and '_'", name));
+    }
     std::string spec = text(arguments, "spec");
     if (spec.empty()) {
         spec = text(arguments, "filename");
@@ -366,6 +369,11 @@ void Control::add_resync(CommandTable& table)
                {"full", ArgumentType::boolean, false,
                 "copy everything, whatever the child is known to hold"}},
               [this](const Json& arguments) { return resync_start(arguments); });
+    table.add("assume-clean", "believe all that a child holds; only if you know that it is right",
+              {child_argument}, [this](const Json& arguments) {
+                  quorum_.assume_clean(child(arguments)->name());
+                  return Json::object();
+              });
 }
 
 Json Control::resync_start(const Json& arguments)

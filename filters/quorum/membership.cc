@@ -201,6 +201,17 @@ void QuorumDevice::remove_child(const std::string& name)
     child->device().stop(stop_limit);
 }
 
+void QuorumDevice::assume_clean(const std::string& name)
+{
+    const ChildPtr child = find_child(name);
+    const RangeLock::Guard guard = state_.lock_all();
+    if (!child || !guard) {
+        refuse("the requests in flight did not end in time: try again");
+    }
+    child->stale().clear_all();
+    child->resync_blocked = false;
+}
+
 void QuorumDevice::make_stale(const std::string& name)
 {
     const ChildPtr child = find_child(name);

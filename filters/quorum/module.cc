@@ -51,11 +51,7 @@ ReadPattern parse_read_pattern(std::string_view key, const std::string& value)
 
 void check_name(std::string_view key, std::string_view name)
 {
-    const bool good = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || c == '_';
-    });
-    if (!good) {
+    if (!is_name(name)) {
         throw SetupError(fmt::format(
             "{}: '{}' is no name: use letters, digits, '-' and '_'", key, name));
     }
@@ -114,7 +110,7 @@ try {
 }
 
 void QuorumModule::observe(std::string_view key, const std::string& value)
-{
+try {
     // What nbdkit's file and nbd plugins open.  Only to notice that a child is
     // the same storage; with other plugins or filters in between this may be
     // something else, but then it is not the same text either.
@@ -125,6 +121,8 @@ void QuorumModule::observe(std::string_view key, const std::string& value)
         below_.push_back(storage_identity(
             parse_child_spec("nbd+unix:///?socket=" + value, std::filesystem::current_path())));
     }
+} catch (const SetupError&) {
+    // Not a child of ours: what the plugin may be given, the plugin knows.
 }
 
 QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view label)
@@ -140,11 +138,18 @@ QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view label)
     return given_.back();
 }
 
+ChildSpec QuorumModule::parse_value(std::string_view key, const std::string& value) const
+try {
+    return parse_child_spec(value, directory_);
+} catch (const SetupError& error) {
+    throw SetupError(fmt::format("{}: {}", key, error.what()));
+}
+
 void QuorumModule::config_child(std::string_view key, const std::string& value)
 {
     if (key == child_key) {
         given_.push_back({});
-        given_.back().spec = parse_child_spec(value, directory_);
+        given_.back().spec = parse_value(key, value);
         return;
     }
     std::string_view label = key.substr(child_key.size() + 1);
@@ -159,7 +164,7 @@ void QuorumModule::config_child(std::string_view key, const std::string& value)
         throw SetupError(fmt::format("{}={}: this child has been given already, as '{}'", key,
                                      value, child.spec->text));
     }
-    child.spec = parse_child_spec(value, directory_);
+    child.spec = parse_value(key, value);
 }
 
 void QuorumModule::config_child_option(std::string_view key, std::string_view label,

@@ -8,6 +8,7 @@
 
 #include "common/core/child_state.h"
 #include "common/core/dirty_bitmap.h"
+#include "common/device/clock.h"
 
 namespace resilience::quorum {
 
@@ -50,6 +51,8 @@ public:
     virtual void resync_blocked(const Child&, ByteRange) {}
     virtual void child_added(const Child&) {}
     virtual void child_removed(const Child&) {}
+    /// Called every now and then, for what has to be done in time.
+    virtual void housekeep(TimePoint) {}
     /// blkverify mode: the two children differ at this byte.  If it returns,
     /// the read fails.
     virtual void blkverify_mismatch(ByteRange, std::uint64_t /*first_difference*/) {}

@@ -92,6 +92,10 @@ QuorumDevice::~QuorumDevice()
 
 ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
 {
+    if (!child.node_name.empty() && !is_name(child.node_name)) {
+        throw SetupError(fmt::format("'{}' is no name: use letters, digits, '-' and '_'",
+                                     child.node_name));
+    }
     const std::string node_name = child.node_name.empty() ? name : child.node_name;
     if (find_child(node_name) || node_name == state_.options.name) {
         throw SetupError(fmt::format(
@@ -213,6 +217,7 @@ void QuorumDevice::housekeep()
         child->housekeep(now);
     }
     fastest_.abandon_overdue();
+    observer_.housekeep(now);
 }
 
 bool QuorumDevice::work()

@@ -74,6 +74,9 @@ public:
     /// Distrusts all that the child holds, so that the resync copies it anew.
     /// Refuses if too few others would be left to copy from.
     void make_stale(const std::string& name);
+    /// Believes all that the child holds: the way out when too few children are
+    /// current to copy from, and a person knows that nothing is missing.
+    void assume_clean(const std::string& name);
     /// The child with this name or node name, or null.
     ChildPtr find_child(const std::string& name) const;
     /// Throws if something that goes on forbids the command (see op_blockers.h).

@@ -149,6 +149,11 @@ void Reporter::child_removed(const Child& child)
     bus_.emit("QUORUM_CHILD_REMOVED", child_data(child));
 }
 
+void Reporter::housekeep(TimePoint now)
+{
+    bus_.run_due(now);
+}
+
 void Reporter::blkverify_mismatch(ByteRange range, std::uint64_t first)
 {
     const std::string text = fmt::format("quorum: offset={} bytes={} contents mismatch at offset {}",

@@ -26,6 +26,8 @@ public:
     void resync_blocked(const Child& child, ByteRange range) override;
     void child_added(const Child& child) override;
     void child_removed(const Child& child) override;
+    /// Lets events pass whose second is over, where no control socket does.
+    void housekeep(TimePoint now) override;
     /// As QEMU: says where, and ends the process with status 1.
     [[noreturn]] void blkverify_mismatch(ByteRange range, std::uint64_t first) override;
 
