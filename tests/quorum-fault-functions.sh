@@ -171,3 +171,42 @@ all_counted()
         $sum += $_->{counters}{$ARGV[1]} for @{decode_json($ARGV[0])->{return}};
         print $sum' "$answer" "$1"
 }
+
+# refused NAME REGEX CHILD|KEY=VALUE...: with these parameters nbdkit ends with
+# an error that says something that matches, before it serves, and before it has
+# touched any of the images $tmpdir/*.raw.
+refused()
+{
+    local name=$1 regex=$2 before status
+    shift 2
+    before=$(_images)
+    rm -f "$tmpdir/refused.log"
+    if try_quorum refused "$@"; then
+        stop_nbdkit refused
+        fail "$name" "it started: $*"
+        return
+    fi
+    wait "$(pid_of refused)"
+    status=$?
+    _refusal "$name" "$regex" "$before" "$status"
+}
+_images() { sha256sum "$tmpdir"/*.raw; }
+_refusal()
+{
+    local name=$1 regex=$2 before=$3 status=$4 text
+    text=$(cat "$tmpdir/refused.log")
+    mv "$tmpdir/refused.log" "$tmpdir/refused.last"
+    if [ "$status" -ne 1 ]; then
+        fail "$name" "exit status $status" "$text"
+    elif [ -e "$tmpdir/refused.pid" ]; then
+        fail "$name" "it wrote a pid file" "$text"
+    elif [ -S "$(control_of refused)" ]; then
+        fail "$name" "it left a control socket behind" "$text"
+    elif [ "$(_images)" != "$before" ]; then
+        fail "$name" "an image was changed" "$text"
+    elif ! [[ $text =~ $regex ]]; then
+        fail "$name" "expected a match of: $regex" "$text"
+    else
+        pass "$name"
+    fi
+}
