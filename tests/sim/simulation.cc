@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "filters/quorum/quorum_device.h"
+#include "tests/sim/checks.h"
+#include "tests/sim/fault_atlas.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/world.h"
+
+namespace resilience::sim {
+
+namespace {
+
+using namespace std::chrono_literals;
+using quorum::QuorumDevice;
+
+constexpr std::uint64_t granule = quorum::stale_granularity;
+/// Four granules and a short one.
+constexpr std::uint64_t disk_size = 4 * granule + 8 * sector_size;
+constexpr std::uint64_t disk_sectors = disk_size / sector_size;
+constexpr auto timeout = std::chrono::milliseconds(400);
+/// Faults happen, and clients work, for so long.
+constexpr Duration working_time = 6s;
+/// After the last fault all children must be equal within this time.
+constexpr Duration convergence_time = 30s;
+/// A request may find another before it that waits for a sick child, and then
+/// meet a second child that falls sick; a repair asks, and then rewrites.
+constexpr Duration longest_wait = 4 * timeout + 200ms;
+
+Duration milliseconds(std::uint64_t count)
+{
+    return std::chrono::milliseconds(count);
+}
+
+class Simulation {
+public:
+    Simulation(const Config& config, std::uint64_t seed, bool verbose);
+    Outcome run(const std::vector<PlannedFault>& faults);
+
+private:
+    std::shared_ptr<SimulatedDevice> make_device();
+    void strike(const PlannedFault& fault);
+    void strike_disk(SimulatedDevice& device, const PlannedFault& fault);
+
+    void client();
+    void one_operation();
+    Request random_request(std::vector<std::byte>& memory);
+    int carry_out(Request& request);
+    void check_answer(const Request& request, int error, Duration took,
+                      const std::vector<std::uint64_t>& must_be_durable);
+
+    void housekeeper();
+    void worker();
+    void operations_by_hand();
+    void operate();
+    void end_faults();
+    void converge();
+    bool damaged() const;
+    bool wait_until_whole(TimePoint limit);
+    void whole_disk(Op op, std::uint64_t piece);
+
+    void fail(const std::string& what);
+    void say(const std::string& what);
+    bool past_work() const { return world_.now() - start_ > working_time; }
+
+    const Config config_;
+    const bool verbose_;
+    World world_;
+    SimulatedClock clock_{world_};
+    Oracle oracle_{disk_sectors};
+    Witness witness_;
+    std::unique_ptr<FaultAtlas> atlas_;
+    std::vector<std::shared_ptr<SimulatedDevice>> devices_;  // all there ever were
+    std::shared_ptr<QuorumDevice> quorum_;
+    Outcome outcome_;
+    const TimePoint start_ = world_.now();
+    std::size_t clients_left_ = 0;
+    bool ended_ = false;
+};
+
+Simulation::Simulation(const Config& config, std::uint64_t seed, bool verbose)
+    : config_(config), verbose_(verbose), world_(seed),
+      witness_(world_, config.excess, [this](const std::string& what) { fail(what); })
+{
+    quorum::Options options;
+    options.threshold = config.threshold;
+    options.read_pattern = config.pattern;
+    options.rewrite_corrupted = config.rewrite;
+    options.timeout = timeout;
+    options.settle(config.children);
+    std::vector<quorum::NewChild> children;
+    for (std::size_t i = 0; i < config.children; i++) {
+        children.push_back({"", make_device(), timeout});
+    }
+    quorum_ = std::make_shared<QuorumDevice>(options, std::move(children), witness_, true, clock_);
+    atlas_ = std::make_unique<FaultAtlas>(
+        *quorum_, oracle_,
+        FaultAtlas::Limits{config.pattern != quorum::ReadPattern::fifo, config.excess});
+}
+
+std::shared_ptr<SimulatedDevice> Simulation::make_device()
+{
+    const std::size_t index = devices_.size();
+    auto device = std::make_shared<SimulatedDevice>(
+        world_, fmt::format("disk{}", index), disk_size, world_.random().one_in(3),
+        [this, index](FaultKind kind, ByteRange range) {
+            const bool permitted = atlas_->permit(*devices_[index], kind, range);
+            outcome_.faults += permitted;
+            say(fmt::format("disk{} {} {}..{}{}", index, to_string(kind), range.begin, range.end,
+                            permitted ? "" : " (not permitted)"));
+            return permitted;
+        },
+        verbose_ ? [this](const std::string& what) { say(what); }
+                 : SimulatedDevice::Say());
+    devices_.push_back(device);
+    return device;
+}
+
+// ---- what is said
+
+void Simulation::say(const std::string& what)
+{
+    if (verbose_) {
+        outcome_.log += fmt::format(
+            "# {:10.3f} ms  {}\n",
+            std::chrono::duration<double, std::milli>(world_.now() - start_).count(), what);
+    }
+}
+
+void Simulation::fail(const std::string& what)
+{
+    say("VIOLATION: " + what);
+    if (outcome_.violation.empty()) {
+        outcome_.violation = fmt::format(
+            "after {} ms: {}",
+            std::chrono::duration_cast<std::chrono::milliseconds>(world_.now() - start_).count(),
+            what);
+    }
+}
+
+// ---- faults
+
+void Simulation::strike(const PlannedFault& fault)
+{
+    SimulatedDevice& device = *devices_[fault.child % devices_.size()];
+    if (hits_one_request(fault.kind)) {
+        device.arm(fault.kind, fault.error);
+    } else {
+        strike_disk(device, fault);
+    }
+}
+
+void Simulation::strike_disk(SimulatedDevice& device, const PlannedFault& fault)
+{
+    const bool link = fault.kind == FaultKind::crash || fault.kind == FaultKind::reset;
+    const std::uint64_t begin = fault.offset - fault.offset % sector_size;
+    const ByteRange range{begin, std::min(begin + (fault.lasts.count() % 32 + 1) * sector_size,
+                                          disk_size)};
+    if (device.stopped() || (link && (device.local() || device.link_lost())) ||
+        !atlas_->permit(device, fault.kind, range)) {
+        return;
+    }
+    say(fault.text());
+    outcome_.faults++;
+    switch (fault.kind) {
+    case FaultKind::flip_at_rest: device.flip(fault.offset); break;
+    case FaultKind::zeroed: device.zero_out(range); break;
+    case FaultKind::freeze:
+        device.freeze();
+        world_.after(fault.lasts, [&device] { device.thaw(); });
+        break;
+    case FaultKind::slow:
+        device.set_slow(true);
+        world_.after(fault.lasts, [&device] { device.set_slow(false); });
+        break;
+    case FaultKind::crash:
+    case FaultKind::reset:
+        device.lose_link(fault.kind == FaultKind::crash);
+        world_.after(fault.lasts, [&device] { device.return_link(); });
+        break;
+    default: break;
+    }
+}
+
+// ---- clients
+
+Request Simulation::random_request(std::vector<std::byte>& memory)
+{
+    Random& random = world_.random();
+    Request request;
+    const std::uint64_t dice = random.below(100);
+    request.op = dice < 48 ? Op::read
+                 : dice < 82 ? Op::write
+                 : dice < 86 ? Op::zero
+                 : dice < 88 ? Op::trim
+                 : dice < 95 ? Op::flush
+                 : dice < 99 ? Op::extents
+                             : Op::cache;
+    if (request.op == Op::flush) {
+        return request;
+    }
+    std::uint64_t sectors = random.between(1, 16);
+    std::uint64_t first = random.below(disk_sectors);
+    if (random.one_in(2)) {  // where others are too
+        first = 120 + random.below(16);
+    } else if (random.one_in(12)) {
+        sectors = random.between(100, 300);
+    } else if (random.one_in(10)) {
+        sectors = granule / sector_size;
+        first -= first % sectors;
+    }
+    sectors = std::min(sectors, disk_sectors - first);
+    request.offset = first * sector_size;
+    request.length = sectors * sector_size;
+    request.flags.fua = modifies(request.op) && random.one_in(8);
+    request.flags.fast_zero = request.op == Op::zero && random.one_in(2);
+    request.flags.may_trim = request.op == Op::zero && random.one_in(2);
+    memory.resize(request.length);
+    if (request.op == Op::read) {
+        request.into = memory;
+    } else if (request.op == Op::write) {
+        request.from = memory;
+    }
+    return request;
+}
+
+void Simulation::client()
+{
+    while (!past_work() && outcome_.violation.empty()) {
+        one_operation();
+        if (!world_.random().one_in(3)) {
+            world_.sleep(world_.random().duration(1us, 90ms));
+        }
+    }
+    clients_left_--;
+}
+
+void Simulation::one_operation()
+{
+    std::vector<std::byte> memory;
+    Request request = random_request(memory);
+    carry_out(request);
+}
+
+int Simulation::carry_out(Request& request)
+{
+    const TimePoint began = world_.now();
+    std::vector<std::uint64_t> must_be_durable;
+    if (request.op == Op::flush) {
+        must_be_durable = quiet_sectors(oracle_);
+    }
+    const std::uint64_t number = oracle_.begins(request);
+    if (request.op == Op::write) {
+        const std::span<const std::byte> data = request.from;
+        Oracle::fill({const_cast<std::byte*>(data.data()), data.size()}, request.offset, number);
+    }
+    say(fmt::format("{} {} {}+{}", number, to_string(request.op), request.offset, request.length));
+    const int error = quorum_->execute(request);
+    if (const auto wrong = oracle_.ends(number, request, error)) {
+        fail(*wrong);
+    }
+    std::erase_if(must_be_durable, [&](std::uint64_t s) {
+        return !oracle_.quiet(s) || oracle_.at(s).started > number;
+    });
+    const Duration took = world_.now() - began;
+    say(fmt::format("{} ended: {}{}", number, error == 0 ? "ok" : std::strerror(error),
+                    took > timeout ? ", late" : ""));
+    check_answer(request, error, took, must_be_durable);
+    world_.note(number << 8 | static_cast<std::uint64_t>(error));
+    return error;
+}
+
+void Simulation::check_answer(const Request& request, int error, Duration took,
+                              const std::vector<std::uint64_t>& must_be_durable)
+{
+    outcome_.operations++;
+    outcome_.errors += error != 0;
+    outcome_.slowest = std::max(outcome_.slowest, took);
+    if (took > longest_wait) {
+        fail(fmt::format("{} of {}+{} took {} ms", to_string(request.op), request.offset,
+                         request.length,
+                         std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+    }
+    if (error != 0 && !config_.excess) {
+        fail(fmt::format("{} of {}+{} failed within the promise: {}", to_string(request.op),
+                         request.offset, request.length, std::strerror(error)));
+    }
+    std::optional<std::string> wrong;
+    if (error == 0 && modifies(request.op)) {
+        wrong = check_copies(oracle_, *quorum_, request, world_.now() - took);
+    } else if (error == 0 && request.op == Op::flush) {
+        wrong = check_durable(oracle_, *quorum_, must_be_durable);
+    }
+    if (!wrong) {
+        wrong = check_staleness(oracle_, *quorum_);
+    }
+    if (wrong) {
+        fail(*wrong);
+    }
+}
+
+// ---- the engine's own threads, and the operator
+
+void Simulation::housekeeper()
+{
+    while (!ended_) {
+        quorum_->housekeep();
+        if (const auto wrong = check_staleness(oracle_, *quorum_)) {
+            fail(*wrong);
+        }
+        world_.sleep(50ms);
+    }
+}
+
+void Simulation::worker()
+{
+    while (!ended_) {
+        world_.sleep(quorum_->work() ? Duration{1us} : Duration{100ms});
+    }
+}
+
+void Simulation::operations_by_hand()
+{
+    while (!past_work() && outcome_.violation.empty()) {
+        world_.sleep(world_.random().duration(100ms, 2500ms));
+        try {
+            operate();
+        } catch (const std::runtime_error& refused) {
+            say(fmt::format("operator: {}", refused.what()));
+        }
+    }
+    clients_left_--;
+}
+
+void Simulation::operate()
+{
+    const quorum::Children children = quorum_->children();
+    const quorum::ChildPtr child = children[world_.random().below(children.size())];
+    const auto& device = static_cast<const SimulatedDevice&>(child->device());
+    switch (world_.random().below(4)) {
+    case 0:
+        child->resync_mode = quorum::ResyncMode::paused;
+        say("operator: pause " + child->name());
+        world_.after(world_.random().duration(100ms, 1s), [child] {
+            child->resync_mode = quorum::ResyncMode::automatic;
+        });
+        break;
+    case 1:
+        if (children.size() <= config_.children) {
+            const auto added = make_device();
+            added->scribble();
+            if (atlas_->permit_all(*added)) {
+                say("operator: add " + added->describe());
+                quorum_->add_child({"", added, timeout}, false);
+            }
+        }
+        break;
+    case 2:
+        if (children.size() > config_.children && atlas_->permit_all(device)) {
+            say("operator: remove " + child->name());
+            quorum_->remove_child(child->name());
+            atlas_->forget(device);
+        }
+        break;
+    case 3:
+        if (world_.random().one_in(3) && atlas_->permit_all(device)) {
+            say("operator: make stale " + child->name());
+            quorum_->make_stale(child->name());
+        }
+        break;
+    }
+}
+
+// ---- the end
+
+void Simulation::end_faults()
+{
+    say("all faults end");
+    for (const auto& device : devices_) {
+        device->disarm();
+        device->thaw();
+        device->set_slow(false);
+        device->return_link();
+    }
+    for (const quorum::ChildPtr& child : quorum_->children()) {
+        child->resync_mode = quorum::ResyncMode::automatic;
+    }
+}
+
+bool Simulation::wait_until_whole(TimePoint limit)
+{
+    return world_.wait_until(nullptr, limit, [this] {
+        const quorum::Children children = quorum_->children();
+        return std::all_of(children.begin(), children.end(), [](const quorum::ChildPtr& child) {
+            const auto& device = static_cast<const SimulatedDevice&>(child->device());
+            return child->state() == ChildState::online && !child->stale().any() &&
+                   child->resync_total == 0 && !device.troubled();
+        });
+    });
+}
+
+void Simulation::whole_disk(Op op, std::uint64_t piece)
+{
+    std::vector<std::byte> memory;
+    for (std::uint64_t offset = 0; offset < disk_size; offset += piece) {
+        memory.resize(std::min(piece, disk_size - offset));
+        Request request;
+        request.op = op;
+        request.offset = offset;
+        request.length = memory.size();
+        if (op == Op::read) {
+            request.into = memory;
+        } else {
+            request.from = memory;
+        }
+        carry_out(request);
+    }
+}
+
+/// Whether there is something that nothing heals by itself.
+bool Simulation::damaged() const
+{
+    for (const quorum::ChildPtr& child : quorum_->children()) {
+        const auto& device = static_cast<const SimulatedDevice&>(child->device());
+        for (std::uint64_t s = 0; s < disk_sectors; s++) {
+            if (device.lied(s) || device.unreadable(s)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void Simulation::converge()
+{
+    const bool heals = config_.rewrite && config_.pattern != quorum::ReadPattern::fifo;
+    const TimePoint limit = world_.now() + convergence_time;
+    if (config_.excess) {
+        world_.sleep(3s);  // until all are back; some may be stale everywhere
+        whole_disk(Op::write, granule);
+    }
+    bool whole = wait_until_whole(limit);
+    if (whole && heals) {
+        whole_disk(Op::read, 4096);
+        world_.sleep(2s);
+        whole_disk(Op::read, 4096);
+        whole = wait_until_whole(limit);
+    }
+    if (whole && !heals && damaged()) {
+        whole_disk(Op::write, granule);
+        whole = wait_until_whole(limit);
+    }
+    Request flush;
+    flush.op = Op::flush;
+    carry_out(flush);
+    const auto wrong = check_equal(oracle_, *quorum_);
+    if (!whole) {
+        fail("the children did not come back in time:" + describe_children(*quorum_));
+    } else if (wrong) {
+        fail(*wrong);
+    }
+}
+
+Outcome Simulation::run(const std::vector<PlannedFault>& faults)
+{
+    for (const PlannedFault& fault : faults) {
+        world_.after(fault.time, [this, fault] {
+            if (!past_work()) {
+                strike(fault);
+            }
+        });
+    }
+    const std::size_t clients = 1 + world_.random().below(5);
+    clients_left_ = clients + 1;
+    for (std::size_t i = 0; i < clients; i++) {
+        world_.spawn([this] { client(); });
+    }
+    world_.spawn([this] { operations_by_hand(); });
+    world_.spawn([this] { housekeeper(); });
+    world_.spawn([this] { worker(); });
+    world_.spawn([this] {
+        world_.wait_until(nullptr, start_ + working_time + 60s,
+                          [this] { return clients_left_ == 0; });
+        end_faults();
+        converge();
+        ended_ = true;
+    });
+    if (!world_.run(start_ + working_time + 200s)) {
+        fail("something waits for ever:" + describe_children(*quorum_));
+        // Fibers that never ended hold on to parts of it.
+        new std::shared_ptr<QuorumDevice>(quorum_);
+    } else if (const auto wrong = oracle_.violation()) {
+        fail(*wrong);
+    }
+    outcome_.trace = world_.trace();
+    return std::move(outcome_);
+}
+
+}  // namespace
+
+std::string PlannedFault::text() const
+{
+    const auto ms = [](Duration time) {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+    };
+    return fmt::format("at {} ms: disk{} {} at byte {}, for {} ms, error {}", ms(time), child,
+                       to_string(kind), offset, ms(lasts), error);
+}
+
+std::vector<PlannedFault> plan_faults(const Config& config, std::uint64_t seed)
+{
+    constexpr int errors[] = {EIO, ENOSPC, EPERM};
+    Random random(~seed);
+    std::vector<PlannedFault> faults(random.between(4, 40));
+    for (PlannedFault& fault : faults) {
+        fault.time = random.duration(10ms, working_time - 500ms);
+        fault.child = random.below(config.children + random.below(3));
+        fault.kind = static_cast<FaultKind>(random.below(fault_kinds));
+        fault.offset = random.below(disk_size);
+        fault.lasts = random.one_in(5) ? random.duration(3s, working_time)
+                                       : milliseconds(random.between(20, 1500));
+        fault.error = errors[random.below(3)];
+    }
+    std::sort(faults.begin(), faults.end(),
+              [](const auto& a, const auto& b) { return a.time < b.time; });
+    return faults;
+}
+
+Outcome simulate(const Config& config, std::uint64_t world,
+                 const std::vector<PlannedFault>& faults, bool verbose)
+{
+    auto simulation = std::make_unique<Simulation>(config, world, verbose);
+    return simulation->run(faults);
+}
+
+}  // namespace resilience::sim

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// One run: a quorum (the real one) on simulated disks, with clients, faults, an
+// operator who adds and removes children, and somebody who looks at everything.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "filters/quorum/options.h"
+#include "tests/sim/simulated_device.h"
+
+namespace resilience::sim {
+
+struct Config {
+    std::string name;
+    std::size_t children = 3;
+    std::size_t threshold = 2;
+    quorum::ReadPattern pattern = quorum::ReadPattern::quorum;
+    bool rewrite = false;
+    bool excess = false;  ///< more faults than the promise covers; see fault_atlas.h
+};
+
+/// Something that goes wrong at a certain time.  It does so only if the atlas
+/// permits it then.
+struct PlannedFault {
+    Duration time{};
+    std::size_t child = 0;
+    FaultKind kind = FaultKind::freeze;
+    std::uint64_t offset = 0;  ///< bytes
+    Duration lasts{};
+    int error = 0;
+
+    std::string text() const;
+};
+
+/// The faults that belong to a seed.
+std::vector<PlannedFault> plan_faults(const Config& config, std::uint64_t seed);
+
+struct Outcome {
+    std::string violation;  ///< empty: all promises were kept
+    std::uint64_t trace = 0;
+    std::uint64_t operations = 0;
+    std::uint64_t errors = 0;       ///< of them, that were answered with an error
+    std::uint64_t faults = 0;       ///< that were permitted and hit
+    Duration slowest{};             ///< operation
+    std::string log;                ///< if `verbose`
+};
+
+/// Runs the simulation with these faults.  `world` is the seed of all else that
+/// is left to chance.
+Outcome simulate(const Config& config, std::uint64_t world,
+                 const std::vector<PlannedFault>& faults, bool verbose);
+
+}  // namespace resilience::sim
