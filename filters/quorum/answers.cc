@@ -122,19 +122,12 @@ void Answers::read_separately(Clock& clock)
         request.owner = answer.data.memory;
         return std::make_shared<Request>(std::move(request));
     };
-    // Those that take time start first; the others fill the time.
-    for (const bool immediate : {false, true}) {
-        for (std::size_t slot = 0; slot < asked.size(); slot++) {
-            const Answer& answer = answers_[asked[slot]];
-            if (answer.child->device().immediate(Op::read) != immediate) {
-                continue;
-            }
-            auto request = request_for(answer);
-            if (!immediate || !fan.try_now(slot, *request)) {
-                fan.send(slot, std::move(request));
-            }
+    fan.slowest_first(Op::read, [&](std::size_t slot) {
+        auto request = request_for(answers_[asked[slot]]);
+        if (!fan.try_now(slot, *request)) {
+            fan.send(slot, std::move(request));
         }
-    }
+    });
     fan.wait();
     for (std::size_t slot = 0; slot < asked.size(); slot++) {
         Answer& answer = answers_[asked[slot]];

@@ -76,17 +76,12 @@ void ask_all(Fanout& fan, const Children& children, const Request& request)
     for (const ChildPtr& child : children) {
         fan.add(child);
     }
-    for (const bool immediate : {false, true}) {
-        for (std::size_t i = 0; i < children.size(); i++) {
-            if (children[i]->device().immediate(request.op) != immediate) {
-                continue;
-            }
-            auto own = std::make_shared<Request>(request);
-            if (!immediate || !fan.try_now(i, own)) {
-                fan.send(i, std::move(own));
-            }
+    fan.slowest_first(request.op, [&](std::size_t i) {
+        auto own = std::make_shared<Request>(request);
+        if (!fan.try_now(i, own)) {
+            fan.send(i, std::move(own));
         }
-    }
+    });
     fan.wait();
 }
 

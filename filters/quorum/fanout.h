@@ -35,7 +35,7 @@ struct Slot {
     std::shared_ptr<Request> request;  ///< null: carried out on the caller's own memory
     std::uint64_t epoch = 0;           ///< of the child's link when the request was sent
     TimePoint deadline{};
-    int error = 0;
+    int error = EINPROGRESS;  ///< a child that was never asked has done nothing
     bool done = false;
     bool abandoned = false;
 
@@ -61,6 +61,13 @@ public:
     /// Sends a request that owns its memory.
     void send(std::size_t index, std::shared_ptr<Request> request);
 
+    /// Calls ask(index), which is to send the child its request, once for each
+    /// slot: first those whose device takes time for `op`, then the others,
+    /// which fill that time.  A device may learn meanwhile that it takes time
+    /// (its file system refuses what it was tried with); it is asked all the same.
+    template <typename Ask>
+    void slowest_first(Op op, Ask ask);
+
     /// Waits until every request has been answered or abandoned.
     void wait();
     /// The same, or until `enough()`; called with the slots locked, whenever
@@ -83,6 +90,22 @@ private:
     Clock& clock_;
     std::shared_ptr<Shared> shared_;
 };
+
+template <typename Ask>
+void Fanout::slowest_first(Op op, Ask ask)
+{
+    std::vector<std::size_t> immediate;
+    for (std::size_t index = 0; index < shared_->slots.size(); index++) {
+        if (shared_->slots[index].child->device().immediate(op)) {
+            immediate.push_back(index);
+        } else {
+            ask(index);
+        }
+    }
+    for (const std::size_t index : immediate) {
+        ask(index);
+    }
+}
 
 struct Fanout::Shared {
     std::mutex mutex;

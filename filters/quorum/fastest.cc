@@ -37,7 +37,7 @@ Vote vote_of(const std::vector<Slot>& slots, std::size_t threshold)
     std::vector<Ballot> ballots;
     ballots.reserve(slots.size());
     for (const Slot& slot : slots) {
-        ballots.push_back({slot.ok() ? 0 : (slot.error != 0 ? slot.error : EIO),
+        ballots.push_back({slot.error,
                            slot.ok() ? slot.request->into : std::span<std::byte>()});
     }
     return count_votes(ballots, threshold);
@@ -49,20 +49,15 @@ void send_all(Fanout& fan, const Children& voters, const Request& request)
         child->counters.reads++;
         fan.add(child);
     }
-    for (const bool immediate : {false, true}) {
-        for (std::size_t i = 0; i < voters.size(); i++) {
-            if (voters[i]->device().immediate(Op::read) != immediate) {
-                continue;
-            }
-            const Buffer buffer = take_buffer(request.length);
-            auto twin = std::make_shared<Request>(request);
-            twin->into = buffer.span();
-            twin->owner = buffer.memory;
-            if (!immediate || !fan.try_now(i, twin)) {
-                fan.send(i, std::move(twin));
-            }
+    fan.slowest_first(Op::read, [&](std::size_t i) {
+        const Buffer buffer = take_buffer(request.length);
+        auto twin = std::make_shared<Request>(request);
+        twin->into = buffer.span();
+        twin->owner = buffer.memory;
+        if (!fan.try_now(i, twin)) {
+            fan.send(i, std::move(twin));
         }
-    }
+    });
 }
 
 }  // namespace

@@ -107,16 +107,11 @@ std::vector<Slot> send(State& state, const std::vector<Part>& parts)
     for (const Part& part : parts) {
         fan.add(part.child);
     }
-    for (const bool immediate : {false, true}) {
-        for (std::size_t i = 0; i < parts.size(); i++) {
-            if (parts[i].child->device().immediate(Op::flush) != immediate) {
-                continue;
-            }
-            if (!immediate || !fan.try_now(i, request)) {
-                fan.send(i, std::make_shared<Request>(request));
-            }
+    fan.slowest_first(Op::flush, [&](std::size_t i) {
+        if (!fan.try_now(i, request)) {
+            fan.send(i, std::make_shared<Request>(request));
         }
-    }
+    });
     fan.wait();
     return fan.slots();
 }

@@ -71,7 +71,7 @@ private:
     Buffer data_;
 };
 
-/// Sends to all; those that take time first, the others fill the time.
+/// Sends to all, and waits.
 void send_to_all(Fanout& fan, const Children& children, Request& request)
 {
     OwnedRequests owned(request);
@@ -79,16 +79,11 @@ void send_to_all(Fanout& fan, const Children& children, Request& request)
         child->counters.writes.fetch_add(1, std::memory_order_relaxed);
         fan.add(child);
     }
-    for (const bool immediate : {false, true}) {
-        for (std::size_t i = 0; i < children.size(); i++) {
-            if (children[i]->device().immediate(request.op) != immediate) {
-                continue;
-            }
-            if (!immediate || !fan.try_now(i, request)) {
-                fan.send(i, owned.make());
-            }
+    fan.slowest_first(request.op, [&](std::size_t i) {
+        if (!fan.try_now(i, request)) {
+            fan.send(i, owned.make());
         }
-    }
+    });
     fan.wait();
 }
 

@@ -172,3 +172,21 @@ TEST_CASE("fastest: a child that is removed with answers out is not reported for
     CHECK(t.notes.lines().empty());
     CHECK(t.device(2).held() == 0);
 }
+
+TEST_CASE("a child that turns out to be slow while others are asked is asked too")
+{
+    // A file system that refuses the first write that must not wait: the device
+    // is immediate when the others are sent their requests, and then it is not.
+    for (const Op op : {Op::write, Op::read, Op::flush, Op::extents}) {
+        TestQuorum t(3, 4 * granule);
+        t.device(1).set_immediate(true);
+        std::atomic<int> asked{0};
+        t.device(1).on_request([&](const Request&) { asked++; });
+        t.device(2).on_request([&](const Request&) { t.device(1).set_immediate(false); });
+        const std::vector<std::byte> data(512, std::byte{7});
+        std::vector<std::byte> into(512);
+        Request request{op, {}, 0, op == Op::flush ? 0u : 512u, into, data, {}, {}};
+        CHECK(t.quorum->execute(request) == 0);
+        CHECK(asked == 1);
+    }
+}
