@@ -99,11 +99,16 @@ try {
         all.total += one.at("total-bytes").get<std::uint64_t>();
         all.done += one.at("done-bytes").get<std::uint64_t>();
         all.remaining += remaining;
-        if (remaining > 0) {
+        const std::string state = one.at("state").get<std::string>();
+        // A resync whose last byte is copied still runs: the child must flush.
+        if (remaining > 0 || state == "running") {
+            all.finished = false;
             all.children += (all.children.empty() ? "" : ", ") + printable(child);
         }
-        if (all.failed.empty() && one.at("state").get<std::string>() == "failed") {
-            all.failed = printable(child);
+        if (all.failed.empty() && state == "failed") {
+            all.failed = fmt::format("the resync of {} has failed", printable(child));
+        } else if (all.failed.empty() && state == "cancelled" && remaining > 0) {
+            all.failed = fmt::format("the resync of {} was cancelled", printable(child));
         }
     }
     return all;
@@ -151,10 +156,10 @@ void run_progress(const Options& options, bool show)
         const Progress now = read_progress(
             client.execute("query-resync", Json::object(), Clock::now() + stall_limit));
         if (!now.failed.empty()) {
-            throw ToolError(Exit::refused, fmt::format("the resync of {} has failed", now.failed));
+            throw ToolError(Exit::refused, now.failed);
         }
-        if (now.finished()) {
-            display.update(progress_bar({1, 1, 0, "", ""}, 20), "in sync");
+        if (now.finished) {
+            display.update(progress_bar({1, 1, 0, "", "", true}, 20), "in sync");
             return;
         }
         // New writes make more to do; only getting nearer to the end counts.

@@ -16,9 +16,8 @@ struct Progress {
     std::uint64_t done = 0;
     std::uint64_t remaining = 0;
     std::string children;         ///< those that are not done, for people
-    std::string failed;           ///< the first child whose resync has failed
-
-    bool finished() const { return remaining == 0; }
+    std::string failed;           ///< the first child that will not get further: how, for people
+    bool finished = true;         ///< nothing remains, and what was copied is durable
 };
 
 /// Reads an answer of query-resync: an array of {child, state, total-bytes,

@@ -76,9 +76,16 @@ std::string scalar(const std::string& key, const Json& value, bool exact)
         }
         return list.empty() ? "none" : list;
     }
+    // An object inside a line: mostly counters, and those that are 0 say
+    // nothing.  A name that ends with its unit needs no second one.
     std::string list;
     for (const auto& [name, member] : value.items()) {
-        list += (list.empty() ? "" : " ") + printable(name) + "=" + scalar(name, member, false);
+        if (member.is_number() && member == 0) {
+            continue;
+        }
+        const bool plain = member.is_number() && !is_bytes(name);
+        list += (list.empty() ? "" : " ") + printable(name) + "=" +
+                (plain ? to_line(member) : scalar(name, member, false));
     }
     return list.empty() ? "-" : list;
 }
