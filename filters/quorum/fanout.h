@@ -91,6 +91,19 @@ private:
     std::shared_ptr<Shared> shared_;
 };
 
+struct Fanout::Shared {
+    std::mutex mutex;
+    std::condition_variable answered;
+    std::vector<Slot> slots;
+    std::size_t pending = 0;
+    std::function<void(std::size_t)> late;
+
+    void complete(std::size_t index, int error);
+    static void note_late(const Slot& slot, int error);
+    /// Abandons what is overdue at `now`; returns the next deadline.
+    TimePoint abandon_overdue(TimePoint now, std::unique_lock<std::mutex>& lock);
+};
+
 template <typename Ask>
 void Fanout::slowest_first(Op op, Ask ask)
 {
@@ -106,18 +119,5 @@ void Fanout::slowest_first(Op op, Ask ask)
         ask(index);
     }
 }
-
-struct Fanout::Shared {
-    std::mutex mutex;
-    std::condition_variable answered;
-    std::vector<Slot> slots;
-    std::size_t pending = 0;
-    std::function<void(std::size_t)> late;
-
-    void complete(std::size_t index, int error);
-    static void note_late(const Slot& slot, int error);
-    /// Abandons what is overdue at `now`; returns the next deadline.
-    TimePoint abandon_overdue(TimePoint now, std::unique_lock<std::mutex>& lock);
-};
 
 }  // namespace resilience::quorum
