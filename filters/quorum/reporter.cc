@@ -47,23 +47,40 @@ std::string bad_in_words(const Json& data)
                        data["differing-sectors"].get<std::uint64_t>());
 }
 
+/// Events about one child, but for its reports.
+std::string child_in_words(const std::string& event, const Json& data)
+{
+    const std::string child = fmt::format("child '{}'", data["node-name"].get<std::string>());
+    if (event == "QUORUM_CHILD_STATE") {
+        return fmt::format("{}: {} -> {}: {}", child, data["from"].get<std::string>(),
+                           data["to"].get<std::string>(), data["reason"].get<std::string>());
+    }
+    if (event == "QUORUM_RESYNC_STARTED") {
+        return fmt::format("{}: the resync of {} bytes begins", child,
+                           data["bytes"].get<std::uint64_t>());
+    }
+    if (event == "QUORUM_RESYNC_COMPLETED") {
+        return fmt::format("{}: the resync of {} bytes is complete", child,
+                           data["bytes"].get<std::uint64_t>());
+    }
+    if (event == "QUORUM_RESYNC_BLOCKED") {
+        return fmt::format("{}: the resync cannot copy{}: too few other children agree on it",
+                           child, where(data));
+    }
+    return child + (event == "QUORUM_CHILD_ADDED" ? " has been added" : " has been removed");
+}
+
 std::string in_words(const Event& event)
 {
-    const Json& data = event.data;
     if (event.name == "QUORUM_REPORT_BAD") {
-        return bad_in_words(data);
+        return bad_in_words(event.data);
     }
     if (event.name == "QUORUM_FAILURE") {
         return fmt::format("no quorum for sectors {}+{}: too few children agree",
-                           data["sector-num"].get<std::uint64_t>(),
-                           data["sectors-count"].get<std::uint64_t>());
+                           event.data["sector-num"].get<std::uint64_t>(),
+                           event.data["sectors-count"].get<std::uint64_t>());
     }
-    if (event.name == "QUORUM_CHILD_STATE") {
-        return fmt::format("child '{}': {} -> {}: {}", data["node-name"].get<std::string>(),
-                           data["from"].get<std::string>(), data["to"].get<std::string>(),
-                           data["reason"].get<std::string>());
-    }
-    return fmt::format("{} {}", event.name, data.dump());
+    return child_in_words(event.name, event.data);
 }
 
 Json child_data(const Child& child)
