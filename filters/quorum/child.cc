@@ -74,7 +74,7 @@ void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
         unflushed_.mark(range);
     }
     stale_.clear(range);
-    // The order matters.  lose_link() first counts the epoch up and then makes
+    // The order matters.  distrust_unflushed() first counts the epoch up and then makes
     // stale what is marked unflushed.  If it came before our mark, or between
     // the mark and the clear, the epoch tells.
     if (this->epoch() != epoch) {
@@ -84,33 +84,43 @@ void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
 
 Child::Flushing Child::flush_begins()
 {
+    flushes_.fetch_add(1);
     const std::uint64_t epoch = this->epoch();  // before the marks: see flush_failed()
     return {epoch, unflushed_.take()};
 }
 
 bool Child::flush_succeeded(const Flushing& flushing)
 {
-    if (epoch() == flushing.epoch) {
-        return true;
+    if (epoch() != flushing.epoch) {
+        flush_failed(flushing, false);
+        return false;
     }
-    flush_failed(flushing, false);
-    return false;
+    // A disk may have failed another flush before it did this one, and have said
+    // all it had to say about lost writes there.  As long as such an answer may
+    // come, the marks are kept for it.
+    if (flushes_.load() > 1 || owed() > 0) {
+        unflushed_.put_back(flushing.taken);
+    }
+    flushes_.fetch_sub(1);
+    return true;
 }
 
 void Child::flush_failed(const Flushing& flushing, bool distrust)
 {
+    flushes_.fetch_sub(1);
     unflushed_.put_back(flushing.taken);
-    // As in wrote(): lose_link() either finds the marks that are back, or has
-    // counted the epoch up before.
-    if (distrust || epoch() != flushing.epoch) {
+    if (distrust) {
+        distrust_unflushed();
+    } else if (epoch() != flushing.epoch) {
+        // As in wrote(): lose_link() either finds the marks that are back, or
+        // has counted the epoch up before.
         unflushed_.copy_to(stale_, flushing.taken);
     }
 }
 
-/// As after a lost link: nothing that has not been flushed is trusted, be it
-/// marked now, or put back or marked a moment later by somebody who began before
-/// this.
-void Child::flush_failed_late()
+/// As after a lost link.  Not only what was marked when the flush began: a write
+/// that the child did before the flush may be answered, or noted, after it.
+void Child::distrust_unflushed()
 {
     epoch_.fetch_add(1, std::memory_order_acq_rel);
     unflushed_.copy_to(stale_);
@@ -119,8 +129,7 @@ void Child::flush_failed_late()
 void Child::lose_link()
 {
     counters.links_lost++;
-    epoch_.fetch_add(1, std::memory_order_acq_rel);
-    unflushed_.copy_to(stale_);
+    distrust_unflushed();
     apply(ChildEvent::link_lost, device_->link_error());
 }
 

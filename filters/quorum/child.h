@@ -133,8 +133,8 @@ public:
     /// may have dropped what it was to make durable and still answer reads from
     /// its cache: what was written since the last flush cannot be trusted.
     void flush_failed(const Flushing& flushing, bool distrust);
-    /// A flush that was abandoned has failed after all.
-    void flush_failed_late();
+    /// It may have forgotten all that was not flushed.
+    void distrust_unflushed();
 
     // ---- resync
 
@@ -165,6 +165,7 @@ private:
     std::atomic<int> owed_{0};
     std::atomic<bool> write_cut_off_{false};
     std::atomic<int> in_flight_{0};
+    std::atomic<int> flushes_{0};  ///< begun, not concluded
     std::atomic<std::uint64_t> epoch_{0};
     DirtyBitmap stale_;
     UnflushedMap unflushed_;

@@ -77,7 +77,7 @@ void Fanout::Shared::note_late(const Slot& slot, int error)
     if (modifies(request.op)) {
         slot.child->may_have_written({request.offset, request.end()});
     } else if (request.op == Op::flush && error != 0) {
-        slot.child->flush_failed_late();
+        slot.child->distrust_unflushed();
     }
 }
 

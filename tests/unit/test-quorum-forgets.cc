@@ -35,6 +35,33 @@ TEST_CASE("a flush that fails after its deadline makes stale what it was to flus
     CHECK(t.child(0).stale().any({0, 512}));
 }
 
+TEST_CASE("a flush that fails drops also what a later one was to flush")
+{
+    // The child fails flush b, and does then a, which has nothing left to do.
+    // We hear of a first.
+    TestQuorum t;
+    REQUIRE(t.write({0, 512}, std::byte{1}) == 0);
+    Child& child = t.child(0);
+    const Child::Flushing a = child.flush_begins();
+    const Child::Flushing b = child.flush_begins();
+    CHECK(child.flush_succeeded(a));
+    child.flush_failed(b, true);
+    CHECK(child.stale().any({0, 512}));
+}
+
+TEST_CASE("a flush that fails drops writes that are noted during it, and after it")
+{
+    TestQuorum t;
+    Child& child = t.child(0);
+    const std::uint64_t epoch = child.epoch();
+    const Child::Flushing flushing = child.flush_begins();
+    child.wrote({0, 512}, epoch, false);
+    child.flush_failed(flushing, true);
+    child.wrote({granule, granule + 512}, epoch, false);
+    CHECK(child.stale().any({0, 512}));
+    CHECK(child.stale().any({granule, granule + 512}));
+}
+
 TEST_CASE("what a failed write left behind, late, is not forgotten unnoticed")
 {
     TestQuorum t;
