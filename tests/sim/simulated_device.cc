@@ -150,7 +150,7 @@ void SimulatedDevice::scribble()
 
 bool SimulatedDevice::troubled() const
 {
-    const auto late = [&](const Pending& p) { return world_.now() - p.arrived > 100ms; };
+    const auto late = [&](const Pending& p) { return p.stalled || world_.now() - p.arrived > 100ms; };
     return frozen_ || slow_ || stopped_ || link_ != Link::up ||
            std::any_of(pending_.begin(), pending_.end(), late);
 }
@@ -228,7 +228,7 @@ void SimulatedDevice::submit(std::shared_ptr<Request> request, Completion done)
         return;
     }
     const std::uint64_t number = next_number_++;
-    pending_.push_back({number, world_.now(), std::move(request), std::move(done), {}, false});
+    pending_.push_back({number, world_.now(), std::move(request), std::move(done), {}, false, false});
     world_.after(some_time(), [this, number] { carry_out_pending(number); });
 }
 
@@ -254,6 +254,7 @@ void SimulatedDevice::carry_out_pending(std::uint64_t number)
     }
     const std::optional<Armed> fault = fault_for(*pending->request);
     if (fault && fault->kind == FaultKind::stall) {
+        pending->stalled = true;
         world_.after(world_.random().duration(100ms, 1500ms),
                      [this, number] { carry_out_pending(number); });
         return;

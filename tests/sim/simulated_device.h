@@ -121,6 +121,7 @@ private:
         Completion done;
         std::optional<int> result;  ///< it has been carried out
         bool parked = false;        ///< waits for thaw()
+        bool stalled = false;
     };
     using PendingList = std::list<Pending>;
 

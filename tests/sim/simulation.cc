@@ -32,9 +32,14 @@ constexpr auto timeout = std::chrono::milliseconds(400);
 constexpr Duration working_time = 6s;
 /// After the last fault all children must be equal within this time.
 constexpr Duration convergence_time = 30s;
-/// A request may find another before it that waits for a sick child, and then
-/// meet a second child that falls sick; a repair asks, and then rewrites.
-constexpr Duration longest_wait = 4 * timeout + 200ms;
+/// A child that falls sick costs whoever asks it one timeout, and is not asked
+/// again.  But a repair or a copy asks, and then writes, and holds its range
+/// meanwhile; so a request can meet two timeouts before it has its range, two
+/// of its own, and two more for each further child that may fall sick.
+Duration longest_wait(const Config& config)
+{
+    return (2 + 2 * (config.children - config.threshold)) * timeout + 200ms;
+}
 
 Duration milliseconds(std::uint64_t count)
 {
@@ -285,7 +290,7 @@ void Simulation::check_answer(const Request& request, int error, Duration took,
     outcome_.operations++;
     outcome_.errors += error != 0;
     outcome_.slowest = std::max(outcome_.slowest, took);
-    if (took > longest_wait) {
+    if (took > longest_wait(config_)) {
         fail(fmt::format("{} of {}+{} took {} ms", to_string(request.op), request.offset,
                          request.length,
                          std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
