@@ -3,7 +3,6 @@
 # The control socket: wrong places, two servers on one socket, garbage and far
 # too much of it while clients work.
 . "${0%/*}/quorum-fault-functions.sh"
-requires_root
 
 three_images 1M 0x5a
 images=("$tmpdir"/{1,2,3}.raw)

@@ -12,24 +12,25 @@ serve_image two "$tmpdir/2.raw"
 start_quorum q "$tmpdir/1.raw" "$(uri_of two)" "$tmpdir/3.raw" quorum-timeout=1500ms
 watch_events q
 
-# try NAME COMMAND: as qemu-io's commands.
+# try NAME COMMAND COMMAND: as qemu-io's commands.
 try()
 {
     freeze "$(pid_of two)"
     within 4000 "$1 on a frozen child succeeds" qemu_io q -c "$2"
     is "$(child_value children.1 counters/timeouts)" $((++timeouts)) "$1: the child was given up once"
-    within 1000 "$1: the next one does not wait" qemu_io q -c "$2"
+    within 1000 "$1: the next one does not wait" qemu_io q -c "$3"
     thaw "$(pid_of two)"
     recovers "$1: the child comes back"
 }
 timeouts=0
-try read 'read 0 64k'
-try write 'write -P 0x11 64k 64k'
-try flush 'flush'
-try zero 'write -z 128k 64k'
-try trim 'discard 192k 64k'
+try read 'read 0 64k' 'read 0 64k'
+# The child does the first one of each late; the second it never gets.
+try write 'write -P 0x10 64k 64k' 'write -P 0x11 64k 64k'
+try flush flush flush
+try zero 'write -z 128k 64k' 'write -z 256k 64k'
+try trim 'discard 192k 64k' 'discard 320k 64k'
 
-ok "what was written is there" qemu_io q -c 'read -P 0x11 64k 64k' -c 'read -P 0 128k 128k'
+ok "what was written is there" qemu_io q -c 'read -P 0x11 64k 64k' -c 'read -P 0 128k 256k'
 identical "the children are equal"
 never_differed "nobody was called a liar"
 done_testing

@@ -19,10 +19,10 @@ for pattern in fifo quorum fastest; do
     ok "$pattern: the server has it on disk" holds "$tmpdir/1.raw" 0x11 0 1M
 
     # One that is not: qemu-io flushes only when it ends, with -t writeback.
-    timeout 60 qemu-io -f raw -t writeback -c 'write -P 0x12 4M 3M' -c 'sleep 60000' "$(uri_of $pattern)" \
-        > /dev/null 2>&1 &
+    timeout 60 stdbuf -oL qemu-io -f raw -t writeback -c 'write -P 0x12 4M 3M' -c 'sleep 60000' "$(uri_of $pattern)" \
+        > "$tmpdir/writer.out" 2>&1 &
     writer=$!
-    wait_for 10 holds "$tmpdir/2.raw" 0x12 4M 3M || fail "$pattern: it was not written"
+    wait_for 10 grep -q '^wrote' "$tmpdir/writer.out" || fail "$pattern: it was not written"
     kill_nbdkit one
     ok "$pattern: the server has forgotten it" holds "$tmpdir/1.raw" 0x10 4M 3M
     becomes degraded "$pattern: the loss of the server is noticed"

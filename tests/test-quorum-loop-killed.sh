@@ -6,6 +6,7 @@
 . "${0%/*}/quorum-fault-functions.sh"
 requires_nbdkit_filter cache
 
+# No flushes, so that it really forgets.
 rounds=$(rounds 3)
 three_images 1M
 forgetful() { start_nbdkit two --filter=cache file "$tmpdir/2.raw" cache=writeback; }
@@ -13,7 +14,7 @@ forgetful
 start_quorum q "$tmpdir/1.raw" "$(uri_of two)" "$tmpdir/3.raw" quorum-timeout=3s
 watch_events q
 for ((round = 1; round <= rounds; round++)); do
-    stress_begins q --requests=0 --seconds=1.5
+    stress_begins q --requests=0 --seconds=1.5 --no-flush
     sleep "0.$((RANDOM % 5 + 1))"
     kill_nbdkit two
     sleep "0.$((RANDOM % 3))"

@@ -112,9 +112,10 @@ std::optional<std::string> check_zero_reads(const std::vector<Access>& zeroes,
                                             const std::vector<Access>& reads, const Sorted& sorted)
 {
     for (const Access& read : reads) {
-        const bool explained = std::any_of(zeroes.rbegin(), zeroes.rend(), [&](const Access& write) {
-            return explains(write, read, sorted.forward, sorted.backward);
-        });
+        const bool explained =
+            std::any_of(zeroes.rbegin(), zeroes.rend(), [&](const Access& write) {
+                return explains(write, read, sorted.forward, sorted.backward);
+            });
         if (!explained) {
             return fmt::format("zeroes were read at {}..{}, but nothing explains them", read.start,
                                read.end);

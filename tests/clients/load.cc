@@ -71,7 +71,8 @@ void Load::connect()
 /// Everybody knows zeroes to be there at the start.
 void Load::prepare_area()
 {
-    if (nbd_zero(connections_[0].handle, options_.size, options_.offset, 0) == -1) {
+    nbd_handle* const handle = connections_[0].handle;
+    if (nbd_zero(handle, options_.size, options_.offset, 0) == -1 || nbd_flush(handle, 0) == -1) {
         fail("cannot zero the area");
     }
 }
@@ -110,7 +111,7 @@ void Load::read_back()
     Connection& connection = connections_[0];
     send(connection, Kind::flush, 0, 0, 0);
     drain();
-    const std::uint64_t piece = options_.largest / sector_bytes;
+    constexpr std::uint64_t piece = (256 << 10) / sector_bytes;
     for (std::uint64_t at = 0; at < sectors_.size(); at += piece) {
         send(connection, Kind::read, at, std::min<std::uint64_t>(piece, sectors_.size() - at), 0);
         drain();
@@ -128,13 +129,13 @@ void Load::send_random(Connection& connection)
     const std::uint64_t count = std::min<std::uint64_t>(1 + below(longest), sectors_.size());
     const std::uint64_t first = below(sectors_.size() - count + 1);
     const std::uint64_t dice = below(100);
-    const bool fua = below(16) == 0;
+    const bool fua = options_.flushes && below(16) == 0;
     const std::uint32_t flags =
         fua && nbd_can_fua(connection.handle) == 1 ? LIBNBD_CMD_FLAG_FUA : 0;
     sent_++;
     if (dice < options_.read_percent) {
         send(connection, Kind::read, first, count, 0);
-    } else if (dice >= 98) {
+    } else if (dice >= 98 && options_.flushes) {
         send(connection, Kind::flush, 0, 0, 0);
     } else if (dice >= 92) {
         send(connection, Kind::trim, first, count, flags);

@@ -35,6 +35,7 @@ struct LoadOptions {
     double answer_within = 60;          ///< a request that takes longer hangs
     std::uint64_t seed = 1;
     bool allow_errors = false;
+    bool flushes = true;                ///< also flush, and write with FUA, now and then
     bool allow_disconnect = false;
     unsigned read_percent = 40;
 };

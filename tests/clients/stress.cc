@@ -34,6 +34,7 @@ try {
     app.add_option("--answer-within", options.answer_within, "seconds until a request hangs");
     app.add_option("--seed", options.seed);
     app.add_option("--read-percent", options.read_percent)->check(CLI::Range(0, 80));
+    app.add_flag("!--no-flush", options.flushes, "neither flush nor FUA before the end");
     app.add_flag("--allow-errors", options.allow_errors, "requests may fail");
     app.add_flag("--allow-disconnect", options.allow_disconnect, "the server may end");
     CLI11_PARSE(app, argc, argv);

@@ -21,6 +21,7 @@ void RangeLock::Guard::release()
 
 RangeLock::Guard RangeLock::acquire(std::uint64_t, std::uint64_t, LockMode, TimePoint)
 {
+    static_cast<void>(clock_);  // only the real one waits
     return Guard(*this, {});
 }
 
