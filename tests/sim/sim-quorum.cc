@@ -189,8 +189,20 @@ bool run(const Config& config, const Arguments& arguments)
 
 }  // namespace
 
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
+
 int main(int argc, char** argv)
 {
+#ifdef THREAD_SANITIZER
+    std::puts("1..0 # SKIP all of it runs on one thread");
+    return 0;
+#endif
     Arguments arguments;
     CLI::App app("The quorum in a simulated world.");
     app.add_option("--config", arguments.config, "one configuration only");

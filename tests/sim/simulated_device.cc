@@ -227,6 +227,9 @@ void SimulatedDevice::submit(std::shared_ptr<Request> request, Completion done)
         done(stopped_ ? ESHUTDOWN : ENOTCONN);
         return;
     }
+    if (at_next_change_ && modifies(request->op)) {
+        world_.after(world_.random().duration(0us, 200us), std::exchange(at_next_change_, nullptr));
+    }
     const std::uint64_t number = next_number_++;
     pending_.push_back({number, world_.now(), std::move(request), std::move(done), {}, false, false});
     world_.after(some_time(), [this, number] { carry_out_pending(number); });

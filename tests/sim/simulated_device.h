@@ -65,11 +65,17 @@ public:
 
     /// The next request that it fits goes wrong, if that is permitted then.
     void arm(FaultKind kind, int error) { armed_.push_back({kind, error}); }
-    void disarm() { armed_.clear(); }
+    void disarm()
+    {
+        armed_.clear();
+        at_next_change_ = nullptr;
+    }
     void freeze() { frozen_ = true; }
     void thaw();
     void lose_link(bool forget);
     void return_link();
+    /// `what` happens when the next change is on its way to the medium.
+    void at_next_change(std::function<void()> what) { at_next_change_ = std::move(what); }
     void set_slow(bool slow) { slow_ = slow; }
     void flip(std::uint64_t offset);
     void zero_out(ByteRange range);
@@ -155,6 +161,7 @@ private:
     bool ever_lied_ = false;
 
     std::list<Armed> armed_;
+    std::function<void()> at_next_change_;
     PendingList pending_;
     std::uint64_t next_number_ = 0;
     Link link_ = Link::up;

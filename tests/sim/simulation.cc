@@ -157,8 +157,11 @@ void Simulation::fail(const std::string& what)
 void Simulation::strike(const PlannedFault& fault)
 {
     SimulatedDevice& device = *devices_[fault.child % devices_.size()];
+    const bool link = fault.kind == FaultKind::crash || fault.kind == FaultKind::reset;
     if (hits_one_request(fault.kind)) {
         device.arm(fault.kind, fault.error);
+    } else if (link && fault.offset % 2 == 0) {  // cut off a write
+        device.at_next_change([this, &device, fault] { strike_disk(device, fault); });
     } else {
         strike_disk(device, fault);
     }
