@@ -23,10 +23,8 @@ never_differed "nobody was called a liar"
 
 freeze "$(pid_of one)"
 within 4500 "a read with the child frozen" qemu_io q -c 'read -P 0x41 0 64k'
-begin=$(date +%s%N)
-stop_nbdkit q 20
+milliseconds stop_nbdkit q 20
 is $? 0 "SIGTERM ends the server"
-took=$((($(date +%s%N) - begin) / 1000000))
-ok "in bounded time ($took ms)" test $took -lt 10000
+ok "in bounded time ($elapsed ms)" test $elapsed -lt 10000
 thaw "$(pid_of one)"
 done_testing
