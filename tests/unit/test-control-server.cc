@@ -689,9 +689,15 @@ TEST_CASE("many clients come, talk and go at once")
                 if ((i + t) % 3 == 0) {
                     continue;  // hangs up without a look
                 }
-                std::string line;
-                while ((line = client.line()).find("return\":") == std::string::npos ||
-                       line == "{\"return\":{}}") {
+                std::string line = client.line();
+                if (line.starts_with("{\"error\"")) {
+                    --i;  // the places of clients that hung up are not free yet
+                    std::this_thread::sleep_for(1ms);
+                    continue;
+                }
+                for (; line.find("return\":") == std::string::npos ||
+                       line == "{\"return\":{}}";
+                     line = client.line()) {
                     if (line == "EOF" || line == "TIMEOUT") {
                         ++failures;
                         break;
