@@ -70,13 +70,10 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
     });
 }
 
-/// Nobody waits for this answer any more, but what the child holds has changed.
+/// Nobody waits for this answer any more, but a flush that failed has failed.
 void Fanout::Shared::note_late(const Slot& slot, int error)
 {
-    const Request& request = *slot.request;
-    if (modifies(request.op)) {
-        slot.child->may_have_written({request.offset, request.end()});
-    } else if (request.op == Op::flush && error != 0) {
+    if (slot.request->op == Op::flush && error != 0) {
         slot.child->distrust_unflushed();
     }
 }
