@@ -3,7 +3,6 @@
 
 // quorum as a module of nbdkit: its parameters, and what is built from them.
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>

@@ -21,7 +21,6 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 
@@ -94,7 +93,6 @@ private:
     int read_as_one(Request& request);
     int read_in_parts(Request& request);
     ChildPtr make_child(const NewChild& child, std::string name);
-    void measure_children();
     std::string next_name();
     void give_back_name(const std::string& name);
     std::vector<Running> running(const std::string& child) const;
