@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include <nbdkit-filter.h>
 
@@ -100,13 +101,26 @@ int give_extents(const Request& request, nbdkit_extents* answer)
 
 }  // namespace
 
-Connection connect(Device& device, bool read_only)
+Connection connect(std::shared_ptr<Device> device, bool read_only)
 {
     Connection connection;
-    connection.device = &device;
-    connection.capabilities = device.capabilities();
+    connection.capabilities = device->capabilities();
     connection.read_only = read_only || !connection.capabilities.writable;
+    connection.device = std::move(device);
     return connection;
+}
+
+int list_exports(const Module& module, nbdkit_exports* exports) noexcept
+{
+    return set_up("list_exports", [&] {
+        for (const Export& each : module.exports()) {
+            const char* description =
+                each.description.empty() ? nullptr : each.description.c_str();
+            if (nbdkit_add_export(exports, each.name.c_str(), description) == -1) {
+                throw std::bad_alloc();
+            }
+        }
+    });
 }
 
 void install_log_sink() noexcept { log::set_sink(to_nbdkit); }

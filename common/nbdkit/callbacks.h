@@ -11,6 +11,7 @@
 // what is thrown below becomes a line in the log and EIO (ENOMEM when memory
 // has run out), and the server lives on.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -21,19 +22,24 @@
 #include "common/device/device.h"
 #include "common/nbdkit/module.h"
 
+struct nbdkit_exports;
 struct nbdkit_extents;
 
 namespace resilience::shim {
 
 /// One client's connection: what nbdkit keeps as our handle.
 struct Connection {
-    Device* device = nullptr;   ///< owned by the module
+    std::shared_ptr<Device> device;
     Capabilities capabilities;  ///< asked once: nbdkit's asserts want constant answers
     bool read_only = false;     ///< the device is not writable, or nbdkit -r
 };
 
 /// A connection to `device`, opened with or without nbdkit's -r.
-Connection connect(Device& device, bool read_only);
+Connection connect(std::shared_ptr<Device> device, bool read_only);
+
+/// Tells nbdkit which exports `module` has.  Returns 0, or -1 after
+/// nbdkit_error.
+int list_exports(const Module& module, nbdkit_exports* exports) noexcept;
 
 /// The connections of a server.  nbdkit does not call `.close` for those that
 /// are alive when it quits, so they are owned here and freed with the module.
@@ -41,6 +47,9 @@ Connection connect(Device& device, bool read_only);
 template <typename Handle>
 class Connections {
 public:
+    /// The number of the next connection: 1, 2, ...
+    std::uint32_t next_number() { return ++opened_; }
+
     Handle* add(Handle handle)
     {
         const std::lock_guard lock(mutex_);
@@ -48,11 +57,18 @@ public:
     }
     void remove(Handle* handle) noexcept
     {
+        std::list<Handle> gone;  // ends outside the lock: a device may take its time
         const std::lock_guard lock(mutex_);
-        all_.remove_if([handle](const Handle& each) { return &each == handle; });
+        for (auto each = all_.begin(); each != all_.end(); ++each) {
+            if (&*each == handle) {
+                gone.splice(gone.end(), all_, each);
+                break;
+            }
+        }
     }
 
 private:
+    std::atomic<std::uint32_t> opened_{0};
     std::mutex mutex_;
     std::list<Handle> all_;
 };

@@ -213,11 +213,11 @@ private:
         shim::set_up("cleanup", [] { state().cleanup(); });
     }
 
-    // One device, whatever the plugin below calls its exports.
+    // The module's own, whatever the plugin below calls its exports.
     static int list_exports(nbdkit_next_list_exports*, nbdkit_backend*, int, int,
                             nbdkit_exports* exports) noexcept
     {
-        return nbdkit_add_export(exports, "", nullptr);
+        return state_ == nullptr ? -1 : state_->list_exports(exports);
     }
     static const char* default_export(nbdkit_next_default_export*, nbdkit_backend*, int,
                                       int) noexcept

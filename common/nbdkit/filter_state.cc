@@ -89,14 +89,20 @@ void FilterState::cleanup()
 FilterConnection* FilterState::open(nbdkit_next_open* next, nbdkit_context* context,
                                     bool read_only, const char* export_name)
 {
-    Device& device = module_->open(export_name, read_only);
+    std::shared_ptr<Device> device =
+        module_->open({export_name, read_only, connections_.next_number()});
     // Always the default export: what a module keeps (a log, a bitmap) is about
     // one device, and must not be fed with another one's content.
     if (!next_->background() && next(context, read_only ? 1 : 0, "") == -1) {
         throw SetupError(fmt::format("{}: the plugin below the filter refuses the connection",
                                      name_));
     }
-    return connections_.add({connect(device, read_only), {}});
+    return connections_.add({connect(std::move(device), read_only), {}});
+}
+
+int FilterState::list_exports(nbdkit_exports* exports) const noexcept
+{
+    return shim::list_exports(*module_, exports);
 }
 
 void FilterState::prepare(FilterConnection& connection, nbdkit_next* next)

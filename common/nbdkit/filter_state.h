@@ -57,6 +57,7 @@ public:
 
     FilterConnection* open(nbdkit_next_open* next, nbdkit_context* context, bool read_only,
                            const char* export_name);
+    int list_exports(nbdkit_exports* exports) const noexcept;
     void prepare(FilterConnection& connection, nbdkit_next* next);
     void close(FilterConnection* connection) noexcept;
 

@@ -37,6 +37,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/device/device.h"
 
@@ -44,6 +45,19 @@ namespace resilience {
 
 /// How a module is loaded: above nbdkit's `next`, or as the plugin itself.
 enum class Form : std::uint8_t { filter, plugin };
+
+/// A client that connects.
+struct Client {
+    std::string export_name;       ///< what it asked for; "" for the default
+    bool read_only = false;        ///< nbdkit's -r; the shim refuses writes by itself then
+    std::uint32_t connection = 0;  ///< 1, 2, ... in the order of connecting
+};
+
+/// One line of the list of exports that a client can ask for.
+struct Export {
+    std::string name;
+    std::string description;  ///< for people; may be empty
+};
 
 class Module {
 public:
@@ -84,14 +98,18 @@ public:
     /// reads what is thrown here; a SetupError ends the server.
     virtual void after_fork() = 0;
 
-    /// The device that a client sees under `export_name`; it must live until
-    /// the module is destroyed.  `read_only` is nbdkit's -r; the shim refuses
-    /// writes by itself then.  SetupError refuses the connection.  Called
-    /// from several threads at once.
-    virtual Device& open(const std::string& export_name, bool read_only) = 0;
+    /// The device that this client sees, held until the connection has ended:
+    /// one for all, or one for each.  SetupError refuses the connection.
+    /// Called from several threads at once.
+    virtual std::shared_ptr<Device> open(const Client& client) = 0;
+
+    /// What a client is told when it asks which exports there are.  Called
+    /// from several threads at once, from after_fork() on.
+    virtual std::vector<Export> exports() const { return {{"", ""}}; }
 
     /// Stops threads, bounded in time.  Connections may still be open: what
-    /// open() gave out must go on answering (with errors, if need be).
+    /// open() gave out must go on answering (with errors, if need be), and is
+    /// let go before the module is destroyed.
     virtual void cleanup() = 0;
 
     /// Whether `next` may be used by the module's own threads, with no client

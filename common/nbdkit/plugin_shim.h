@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "common/nbdkit/callbacks.h"
 #include "common/nbdkit/module.h"
@@ -49,6 +50,7 @@ public:
         p.get_ready = get_ready;
         p.after_fork = after_fork;
         p.cleanup = cleanup;
+        p.list_exports = list_exports;
         p.open = open;
         p.close = close;
         init_connection(p);
@@ -187,13 +189,19 @@ private:
             if (name == nullptr) {
                 throw SetupError(std::string(M::name) + ": the client has given no export name");
             }
-            Device& device = state().module->open(name, readonly != 0);
-            handle = state().connections.add(shim::connect(device, readonly != 0));
+            std::shared_ptr<Device> device = state().module->open(
+                {name, readonly != 0, state().connections.next_number()});
+            handle = state().connections.add(shim::connect(std::move(device), readonly != 0));
         });
         return handle;
     }
 
     static void close(void* handle) noexcept { state_->connections.remove(of(handle)); }
+
+    static int list_exports(int, int, nbdkit_exports* exports) noexcept
+    {
+        return state_ == nullptr ? -1 : shim::list_exports(*state_->module, exports);
+    }
 
     static int block_size(void* handle, std::uint32_t* minimum, std::uint32_t* preferred,
                           std::uint32_t* maximum) noexcept

@@ -335,11 +335,6 @@ void QuorumModule::after_fork()
     }
 }
 
-Device& QuorumModule::open(const std::string&, bool)
-{
-    return *device_;
-}
-
 void QuorumModule::cleanup()
 {
     if (server_) {

@@ -170,12 +170,12 @@ public:
 
     void after_fork() override { below_->start(); }
 
-    Device& open(const std::string& export_name, bool) override
+    std::shared_ptr<Device> open(const Client& client) override
     {
-        if (!export_name.empty()) {
-            throw SetupError("pass: there is no export '" + export_name + "'");
+        if (!client.export_name.empty()) {
+            throw SetupError("pass: there is no export '" + client.export_name + "'");
         }
-        return *device_;
+        return device_;
     }
 
     void cleanup() override { below_->stop(milliseconds(500)); }
