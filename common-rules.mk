@@ -11,6 +11,7 @@ AM_CPPFLAGS = \
 	$(LIBNBD_CFLAGS) \
 	$(CRYPTO_CFLAGS) \
 	$(FMT_CFLAGS) \
+	$(XXHASH_CFLAGS) \
 	$(JSON_CFLAGS) \
 	$(CLI11_CFLAGS) \
 	$(NULL)
@@ -42,6 +43,7 @@ plugin_ldflags = $(module_ldflags) \
 common_control = $(top_builddir)/common/control/libcontrol.la
 common_device = $(top_builddir)/common/device/libdevice.la
 common_format = $(top_builddir)/common/format/libformat.la
+common_replay = $(top_builddir)/common/replay/libreplay.la
 common_core = $(top_builddir)/common/core/libcore.la
 common_nbdkit = $(top_builddir)/common/nbdkit/libnbdkit-shim.la
 common_libs = \
@@ -52,4 +54,5 @@ common_libs = \
 	$(LIBNBD_LIBS) \
 	$(CRYPTO_LIBS) \
 	$(FMT_LIBS) \
+	$(XXHASH_LIBS) \
 	$(NULL)

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// A dm-log-writes log, opened for reading.
+//
+// Logs come from kernels, from QEMU, from us, from crashed machines, and from
+// whoever wants to harm: every number in them is checked before it is used,
+// and nothing is taken for content that the log does not hold.  The file may
+// change under us (it is being written); so it is read with pread, never
+// mapped, and what is not there is an error, not a SIGBUS.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "common/device/unique_fd.h"
+#include "common/format/dm_log_writes.h"
+
+namespace resilience::writelog {
+
+/// A log, a point or a state cannot be used.  what() names the file, the byte
+/// offset and the entry's number where there are any, and what is wrong.
+class LogError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// All members are safe to call from any thread.
+class LogFile {
+public:
+    /// Opens `path`, a regular file or a block device, and reads the
+    /// superblock.  Throws LogError if it cannot be opened, has no valid
+    /// superblock, another version, or an impossible sector size.
+    explicit LogFile(std::string path);
+
+    const std::string& path() const { return path_; }
+    const Superblock& super() const { return super_; }
+    std::uint32_t sector_size() const { return super_.sector_size; }  ///< bytes
+    /// Bytes; asked at opening.
+    std::uint64_t size() const { return size_; }
+
+    /// Fills `into` from byte `position`.  Throws LogError if the file ends
+    /// before or cannot be read.
+    void read(std::uint64_t position, std::span<std::byte> into) const;
+    /// The same as an errno, for devices: EIO where the file has ended.
+    int read_or_errno(std::uint64_t position, std::span<std::byte> into) const;
+
+    /// The entry whose header is at byte `position`.  Throws LogError.
+    Entry entry_at(std::uint64_t position) const;
+
+    int fd() const { return fd_.get(); }
+
+private:
+    std::string path_;
+    UniqueFd fd_;
+    std::uint64_t size_ = 0;
+    Superblock super_;
+};
+
+}  // namespace resilience::writelog
