@@ -60,6 +60,10 @@ struct Damage {
     std::string text;            ///< "entry 12 at byte 53248: its body ends at ..., the file at ..."
 };
 
+/// Whether the body of `record` is what was logged, as far as its checksum can
+/// tell: true without one.  Reads the body.  Throws LogError if it cannot.
+bool body_is_intact(const LogFile& log, const Record& record);
+
 /// Immutable once made; safe to use from any thread.
 class LogIndex {
 public:
@@ -68,7 +72,8 @@ public:
         whole,    ///< and those behind them that are surely of this log (checksums)
     };
 
-    /// Walks the log.  Damage ends the walk and is kept, not thrown: info and
+    /// Walks the log; the reach and the size of the device are those of the
+    /// entries.  Damage ends the walk and is kept, not thrown: info and
     /// repair want to see what is there.
     static LogIndex scan(const LogFile& log, Extent extent = Extent::counted);
 

@@ -4,15 +4,16 @@
 #include <memory>
 #include <string>
 
-#include "common/device/device.h"
+#include "common/device/blocking_device.h"
 #include "common/replay/content_map.h"
 #include "common/replay/log_file.h"
 
 namespace resilience::writelog {
 
 /// One state of a logged device, read-only: a map over the log and the base.
-/// Nothing is copied.  Reads run on the caller's thread.
-class StateDevice final : public Device {
+/// Nothing is copied.  Made with std::make_shared, like every BlockingDevice;
+/// the base is started and stopped by its owner.
+class StateDevice final : public BlockingDevice {
 public:
     /// `base`: what the device held before the log began; null means zeroes.
     /// `size`: of the device, in bytes; what lies behind the base's end is zero.
@@ -23,14 +24,12 @@ public:
     std::uint64_t size() const override { return size_; }
     Capabilities capabilities() const override;
     int execute(Request& request) override;
-    void submit(std::shared_ptr<Request> request, Completion done) override;
-    std::optional<int> execute_now(Request& request) override;
-    bool immediate(Op op) const override { return op == Op::read; }
 
 private:
     int read(Request& request);
-    int extents(Request& request);
     int read_base(std::uint64_t offset, std::span<std::byte> into);
+    int extents(Request& request);
+    int base_extents(const Piece& piece, ExtentList& extents);
 
     const std::shared_ptr<const LogFile> log_;
     const std::shared_ptr<Device> base_;
