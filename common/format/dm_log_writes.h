@@ -83,7 +83,7 @@ struct Superblock {
     std::uint64_t version = log_version;
     std::uint64_t entries = 0;                  ///< how many are valid
     std::uint32_t sector_size = smallest_sector;  ///< bytes
-    std::optional<SuperExtension> extension;    ///< absent, or damaged
+    std::optional<SuperExtension> extension = {};  ///< absent, or damaged
 
     friend bool operator==(const Superblock&, const Superblock&) = default;
 };
@@ -133,9 +133,9 @@ struct Entry {
     std::uint64_t sectors = 0;     ///< how long it is
     std::uint64_t flags = 0;       ///< EntryFlag
     std::uint64_t data_length = 0; ///< bytes of a mark's text; else 0
-    std::string mark;              ///< the text, if it is a mark
+    std::string mark = {};         ///< the text, if it is a mark
     bool dirty_padding = false;    ///< decoded: bytes 32..39 of a non-mark are not zero
-    std::optional<EntryExtension> extension;  ///< absent, or damaged
+    std::optional<EntryExtension> extension = {};  ///< absent, or damaged
 
     bool is_mark() const { return (flags & flag_mark) != 0; }
     bool is_flush() const { return (flags & flag_flush) != 0; }

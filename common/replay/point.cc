@@ -17,7 +17,8 @@ namespace resilience::writelog {
 namespace {
 
 constexpr std::string_view forms =
-    "a point is N, mark:NAME, mark:NAME#2, flush:K, fua:K, eK or end";
+    "a point is N, mark:NAME, mark:NAME#2, flush:K, fua:K, eK or end; a state is a point with "
+    ":drop=, :keep= or :torn=";
 constexpr std::size_t marks_to_name = 8;
 
 std::optional<std::uint64_t> number(std::string_view text)
