@@ -465,7 +465,10 @@ TEST_CASE("QEMU's programs and we keep out of each other's way")
 
     const auto socket = place.folder / "qemu.sock";
     Process server({"timeout", "60", "qemu-nbd", "-t", "-f", "raw", "-k", socket, place.image});
-    REQUIRE(eventually([&] { return std::filesystem::exists(socket); }));
+    // Its socket is there before it opens the image and before a SIGTERM counts.
+    REQUIRE(eventually([&] {
+        return run("timeout 5 qemu-img info 'nbd+unix:///?socket=" + socket + "'").status == 0;
+    }));
     CHECK_THAT(refusal(place.image), Catch::Contains("is in use"));
     CHECK_THAT(refusal(place.image, {.writable = false}), Catch::Contains("is in use"));
     server.signal(SIGTERM);
