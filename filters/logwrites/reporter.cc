@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/logwrites/reporter.h"
+
+#include "common/core/log.h"
+
+namespace resilience::logwrites {
+
+void Reporter::mark(std::string_view name, std::uint64_t entry, std::string_view way)
+{
+    bus_.emit("LOGWRITES_MARK",
+              {{"name", std::string(name)}, {"entry", entry}, {"via", std::string(way)}});
+    log::debug("logwrites: entry {} is the mark '{}' ({})", entry, name, way);
+}
+
+void Reporter::stopped(const std::string& reason, bool changes_fail)
+{
+    log::error("logwrites: the recording has ended: {}; {}", reason,
+               changes_fail ? "from now on all changes of the device fail"
+                            : "the device goes on without it");
+    bus_.emit("LOGWRITES_STOPPED",
+              {{"reason", reason}, {"action", changes_fail ? "error" : "stop"}});
+}
+
+}  // namespace resilience::logwrites
