@@ -46,6 +46,7 @@ common_format = $(top_builddir)/common/format/libformat.la
 common_replay = $(top_builddir)/common/replay/libreplay.la
 common_core = $(top_builddir)/common/core/libcore.la
 common_nbdkit = $(top_builddir)/common/nbdkit/libnbdkit-shim.la
+common_tools = $(top_builddir)/tools/common/libtools.la
 common_libs = \
 	$(common_control) \
 	$(common_device) \

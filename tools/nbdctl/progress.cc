@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/nbdctl/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/common/progress_line.h"
 #include "tools/nbdctl/commands.h"
 #include "tools/nbdctl/render.h"
 
@@ -17,20 +17,6 @@ namespace resilience::nbdctl {
 namespace {
 
 constexpr auto reply_limit = std::chrono::seconds(60);
-
-double fraction(const Progress& progress)
-{
-    return progress.total == 0
-               ? 0
-               : std::min(1.0, static_cast<double>(progress.done) /
-                                   static_cast<double>(progress.total));
-}
-
-unsigned terminal_columns()
-{
-    winsize size{};
-    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
 
 /// Prints progress: on a terminal one line that is drawn again and again, else
 /// a line for each change.
@@ -55,7 +41,7 @@ public:
             return;
         }
         std::string line = bar + text;
-        line.resize(std::min<std::size_t>(line.size(), terminal_columns() - 1));
+        line.resize(std::min<std::size_t>(line.size(), tools::terminal_columns(STDOUT_FILENO) - 1));
         print("\r" + line + "\x1b[K");
         drawn_ = true;
     }
@@ -65,27 +51,6 @@ private:
     bool terminal_;
     bool drawn_ = false;
     std::string last_;
-};
-
-/// Bytes per second over the last measurements, smoothed.
-class Speed {
-public:
-    std::optional<double> update(std::uint64_t done, Clock::time_point now)
-    {
-        if (last_time_ && now > *last_time_ && done >= last_done_) {
-            const double seconds = std::chrono::duration<double>(now - *last_time_).count();
-            const double speed = static_cast<double>(done - last_done_) / seconds;
-            speed_ = speed_ ? 0.7 * *speed_ + 0.3 * speed : speed;
-        }
-        last_time_ = now;
-        last_done_ = done;
-        return speed_;
-    }
-
-private:
-    std::optional<Clock::time_point> last_time_;
-    std::uint64_t last_done_ = 0;
-    std::optional<double> speed_;
 };
 
 }  // namespace
@@ -119,25 +84,13 @@ try {
 
 std::string progress_text(const Progress& progress, std::optional<double> bytes_per_second)
 {
-    std::string text = fmt::format("{}: {:.1f} %, {} of {}", progress.children,
-                                   100 * fraction(progress), format_bytes(progress.done),
-                                   format_bytes(progress.total));
-    if (bytes_per_second && *bytes_per_second >= 1) {
-        const auto left = static_cast<std::uint64_t>(static_cast<double>(progress.remaining) /
-                                                     *bytes_per_second);
-        const auto speed = static_cast<std::uint64_t>(*bytes_per_second);
-        text += fmt::format(", {}/s, ", format_bytes(speed));
-        text += left >= 3600 ? fmt::format("{}:{:02}:{:02} left", left / 3600, left / 60 % 60,
-                                           left % 60)
-                             : fmt::format("{}:{:02} left", left / 60, left % 60);
-    }
-    return text;
+    return progress.children + ": " + tools::progress_amount(progress.done, progress.total,
+                                                             progress.remaining, bytes_per_second);
 }
 
 std::string progress_bar(const Progress& progress, unsigned columns)
 {
-    const auto full = static_cast<unsigned>(fraction(progress) * columns);
-    return "[" + std::string(full, '#') + std::string(columns - full, '.') + "] ";
+    return tools::progress_bar(progress.done, progress.total, columns);
 }
 
 void run_progress(const Options& options, bool show)
@@ -149,7 +102,7 @@ void run_progress(const Options& options, bool show)
     const auto interval = std::chrono::milliseconds(static_cast<int>(options.interval * 1000));
     QmpClient client(options.socket, Clock::now() + stall_limit);
     Display display(show);
-    Speed speed;
+    tools::Speed speed;
     std::optional<std::uint64_t> best;  // the least that remained so far
     auto moved = Clock::now();
     while (true) {
