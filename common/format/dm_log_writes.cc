@@ -86,6 +86,22 @@ std::uint64_t hash_header(std::span<const std::byte> bytes, std::size_t hash_at)
     return hash_body(copy);
 }
 
+/// Whether an extension of ours was written there, and its checksum does not
+/// match what there is now.
+bool is_damaged(std::span<const std::byte> bytes, std::size_t position, std::uint32_t magic,
+                std::size_t hash_at)
+{
+    return bytes.size() >= header_bytes && get_le<std::uint32_t>(bytes, position) == magic &&
+           get_le<std::uint16_t>(bytes, position + sizeof magic) == extension_version &&
+           get_le<std::uint64_t>(bytes, position + hash_at) !=
+               hash_header(bytes, position + hash_at);
+}
+
+bool is_damaged_entry(std::span<const std::byte> bytes, std::size_t position)
+{
+    return is_damaged(bytes, position, entry_extension_magic, entry_extension_at::header_hash);
+}
+
 std::optional<SuperExtension> decode_super_extension(std::span<const std::byte> bytes)
 {
     namespace at = super_extension_at;
@@ -221,6 +237,8 @@ std::optional<Superblock> decode_superblock(std::span<const std::byte> bytes)
     super.entries = get_le<std::uint64_t>(bytes, super_at::entries);
     super.sector_size = get_le<std::uint32_t>(bytes, super_at::sector_size);
     super.extension = decode_super_extension(bytes);
+    super.damaged = is_damaged(bytes, super_at::extension, super_extension_magic,
+                               super_extension_at::hash);
     return super;
 }
 
@@ -262,6 +280,12 @@ Entry decode_entry(std::span<const std::byte> bytes)
         const auto text = bytes.subspan(entry_at::mark);
         entry.mark = get_text(text.first(std::min<std::uint64_t>(text.size(), entry.data_length)));
         entry.extension = decode_extension(bytes, extension_of_mark);
+        // Where the extension of another kind of entry is: the flag may be the
+        // damage.  A text may be anything, so it must not reach there.
+        entry.damaged = (has_room_for_extension(entry.data_length) &&
+                         is_damaged_entry(bytes, extension_of_mark)) ||
+                        (entry.data_length <= entry_at::padding_size &&
+                         is_damaged_entry(bytes, extension_of_entry));
     } else {
         const auto padding = bytes.subspan(
             entry_at::padding,
@@ -269,6 +293,8 @@ Entry decode_entry(std::span<const std::byte> bytes)
         entry.dirty_padding =
             std::ranges::any_of(padding, [](std::byte each) { return each != std::byte{0}; });
         entry.extension = decode_extension(bytes, extension_of_entry);
+        entry.damaged = is_damaged_entry(bytes, extension_of_entry) ||
+                        is_damaged_entry(bytes, extension_of_mark);
     }
     return entry;
 }

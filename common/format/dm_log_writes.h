@@ -84,6 +84,7 @@ struct Superblock {
     std::uint64_t entries = 0;                  ///< how many are valid
     std::uint32_t sector_size = smallest_sector;  ///< bytes
     std::optional<SuperExtension> extension = {};  ///< absent, or damaged
+    bool damaged = false;  ///< decoded: there is an extension, and its checksum does not match
 
     friend bool operator==(const Superblock&, const Superblock&) = default;
 };
@@ -136,6 +137,7 @@ struct Entry {
     std::string mark = {};         ///< the text, if it is a mark
     bool dirty_padding = false;    ///< decoded: bytes 32..39 of a non-mark are not zero
     std::optional<EntryExtension> extension = {};  ///< absent, or damaged
+    bool damaged = false;  ///< decoded: there is an extension, and its checksum does not match
 
     bool is_mark() const { return (flags & flag_mark) != 0; }
     bool is_flush() const { return (flags & flag_flush) != 0; }

@@ -47,7 +47,7 @@ std::uint64_t size_of(const std::string& path, int fd)
 
 }  // namespace
 
-LogFile::LogFile(std::string path) : path_(std::move(path))
+LogFile::LogFile(std::string path, const Superblock& super) : path_(std::move(path)), super_(super)
 {
     // Not blocking: a FIFO would wait for a writer for ever.
     fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -55,6 +55,10 @@ LogFile::LogFile(std::string path) : path_(std::move(path))
         fail(path_, fmt::format("cannot be opened: {}", std::strerror(errno)));
     }
     size_ = size_of(path_, fd_.get());
+}
+
+LogFile::LogFile(std::string path) : LogFile(std::move(path), Superblock())
+{
     if (size_ == 0) {
         fail(path_, "is empty: nothing has been logged, not even a superblock");
     }
@@ -69,6 +73,10 @@ LogFile::LogFile(std::string path) : path_(std::move(path))
                          : "Invalid log superblock magic: this is no dm-log-writes log");
     }
     super_ = *super;
+    if (super_.damaged) {
+        fail(path_, "the superblock at byte 0 does not match its checksum; nbdcrash repair makes "
+                    "a new one from the entries");
+    }
     if (super_.version != log_version) {
         fail(path_, fmt::format("Unsupported log version {}; only version {} is known",
                                 super_.version, log_version));

@@ -35,6 +35,10 @@ public:
     /// superblock, another version, or an impossible sector size.
     explicit LogFile(std::string path);
 
+    /// Opens `path` and takes `super` for its superblock, whatever stands
+    /// there: for what repairs logs.  Throws LogError if it cannot be opened.
+    LogFile(std::string path, const Superblock& super);
+
     const std::string& path() const { return path_; }
     const Superblock& super() const { return super_; }
     std::uint32_t sector_size() const { return super_.sector_size; }  ///< bytes

@@ -21,6 +21,9 @@ std::string problem(const LogFile& log, const Entry& entry, std::uint64_t positi
     if (entry.flags == 0 && entry.sectors == 0 && entry.sector == 0) {
         return "its header is all zeroes: nothing was ever written there";
     }
+    if (entry.damaged) {
+        return "its header does not match its checksum";
+    }
     if (entry.flags > std::numeric_limits<std::uint32_t>::max()) {
         return fmt::format("Invalid flags 0x{:x}", entry.flags);
     }

@@ -19,7 +19,42 @@ void append(ExtentList& extents, const Extent& extent)
     }
 }
 
+int read_base(Device* base, std::uint64_t offset, std::span<std::byte> into)
+{
+    const std::uint64_t size = base != nullptr ? base->size() : 0;
+    const std::size_t inside =
+        offset >= size ? 0 : std::min<std::uint64_t>(into.size(), size - offset);
+    std::ranges::fill(into.subspan(inside), std::byte{0});
+    if (inside == 0) {
+        return 0;
+    }
+    Request request;
+    request.op = Op::read;
+    request.offset = offset;
+    request.length = inside;
+    request.into = into.first(inside);
+    return base->execute(request);
+}
+
 }  // namespace
+
+int read_pieces(const LogFile& log, Device* base, const std::vector<Piece>& pieces,
+                std::span<std::byte> into)
+{
+    for (const Piece& piece : pieces) {
+        const auto part = into.subspan(piece.offset - pieces.front().offset, piece.length);
+        int error = 0;
+        switch (piece.source) {
+        case Source::log: error = log.read_or_errno(piece.position, part); break;
+        case Source::base: error = read_base(base, piece.offset, part); break;
+        case Source::zero: std::ranges::fill(part, std::byte{0}); break;
+        }
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
 
 StateDevice::StateDevice(std::shared_ptr<const LogFile> log, std::shared_ptr<Device> base,
                          ContentMap map, std::uint64_t size, std::string name)
@@ -39,7 +74,9 @@ Capabilities StateDevice::capabilities() const
 int StateDevice::execute(Request& request)
 try {
     switch (request.op) {
-    case Op::read: return read(request);
+    case Op::read:
+        return read_pieces(*log_, base_.get(), map_.pieces(request.offset, request.length),
+                           request.into);
     case Op::extents: return extents(request);
     case Op::flush:
     case Op::cache: return 0;
@@ -50,40 +87,6 @@ try {
     return EROFS;
 } catch (const std::bad_alloc&) {
     return ENOMEM;
-}
-
-int StateDevice::read(Request& request)
-{
-    for (const Piece& piece : map_.pieces(request.offset, request.length)) {
-        const auto into = request.into.subspan(piece.offset - request.offset, piece.length);
-        int error = 0;
-        switch (piece.source) {
-        case Source::log: error = log_->read_or_errno(piece.position, into); break;
-        case Source::base: error = read_base(piece.offset, into); break;
-        case Source::zero: std::ranges::fill(into, std::byte{0}); break;
-        }
-        if (error != 0) {
-            return error;
-        }
-    }
-    return 0;
-}
-
-int StateDevice::read_base(std::uint64_t offset, std::span<std::byte> into)
-{
-    const std::uint64_t size = base_ ? base_->size() : 0;
-    const std::size_t inside =
-        offset >= size ? 0 : std::min<std::uint64_t>(into.size(), size - offset);
-    std::ranges::fill(into.subspan(inside), std::byte{0});
-    if (inside == 0) {
-        return 0;
-    }
-    Request request;
-    request.op = Op::read;
-    request.offset = offset;
-    request.length = inside;
-    request.into = into.first(inside);
-    return base_->execute(request);
 }
 
 int StateDevice::extents(Request& request)

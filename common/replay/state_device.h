@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "common/device/blocking_device.h"
 #include "common/replay/content_map.h"
 #include "common/replay/log_file.h"
 
 namespace resilience::writelog {
+
+/// Fills `into` with `pieces`, which are all of it, without gaps: from the log,
+/// the base (null, and what lies behind its end: zeroes), or with zeroes.
+/// Returns 0 or a positive errno.
+int read_pieces(const LogFile& log, Device* base, const std::vector<Piece>& pieces,
+                std::span<std::byte> into);
 
 /// One state of a logged device, read-only: a map over the log and the base.
 /// Nothing is copied.  Made with std::make_shared, like every BlockingDevice;
@@ -26,8 +35,6 @@ public:
     int execute(Request& request) override;
 
 private:
-    int read(Request& request);
-    int read_base(std::uint64_t offset, std::span<std::byte> into);
     int extents(Request& request);
     int base_extents(const Piece& piece, ExtentList& extents);
 
