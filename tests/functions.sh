@@ -45,6 +45,7 @@ PATH=$RESILIENCE_BUILDDIR/tests/bin:${PATH//"$RESILIENCE_BUILDDIR/tests/bin:"/}
     logwrites_filter=$abs_top_builddir/filters/logwrites/.libs/nbdkit-logwrites-filter.so
     quorum_filter=$abs_top_builddir/filters/quorum/.libs/nbdkit-quorum-filter.so
     quorum_plugin=$abs_top_builddir/plugins/quorum/.libs/nbdkit-quorum-plugin.so
+    nbdcrash=$abs_top_builddir/tools/nbdcrash/nbdcrash
     nbdctl=$abs_top_builddir/tools/nbdctl/nbdctl
     clients=$abs_top_builddir/tests/clients
     data=$abs_top_srcdir/tests/data
