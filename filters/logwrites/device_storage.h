@@ -20,6 +20,7 @@ public:
     int write(std::uint64_t position, std::span<iovec> parts) override;
     int write_hole(std::uint64_t position, std::uint64_t length) override;
     int reserve(std::uint64_t, std::uint64_t) override { return 0; }
+    void extend(std::uint64_t) override {}
     void release(std::uint64_t, std::uint64_t) override {}
     int cut(std::uint64_t) override { return 0; }
     int sync() override;

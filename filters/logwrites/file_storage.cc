@@ -115,6 +115,13 @@ int FileStorage::reserve(std::uint64_t position, std::uint64_t length)
     return 0;
 }
 
+void FileStorage::extend(std::uint64_t end)
+{
+    if (size() < end && ftruncate(fd_.get(), as_off(end)) != 0) {
+        // The hole's last byte is still to be written, and will tell.
+    }
+}
+
 void FileStorage::release(std::uint64_t position, std::uint64_t length)
 {
     // If this does not work, the space is not given back, and that is all.

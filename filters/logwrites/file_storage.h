@@ -22,6 +22,7 @@ public:
     int write(std::uint64_t position, std::span<iovec> parts) override;
     int write_hole(std::uint64_t position, std::uint64_t length) override;
     int reserve(std::uint64_t position, std::uint64_t length) override;
+    void extend(std::uint64_t end) override;
     void release(std::uint64_t position, std::uint64_t length) override;
     int cut(std::uint64_t end) override;
     int sync() override;

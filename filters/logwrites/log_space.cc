@@ -118,6 +118,9 @@ std::uint64_t LogSpace::take_kept_back(std::uint64_t bytes)
 /// when the entry is written.
 void LogSpace::jump(std::uint64_t start, std::span<const Run> runs)
 {
+    // File systems give nothing back behind the end of a file.  Nobody has a
+    // place behind ours yet, so the file cannot become shorter by this.
+    storage_.extend(position_);
     for (const Run& run : runs) {
         const std::uint64_t begin = round_up(start + run.offset);
         const std::uint64_t end = std::min(start + run.offset + run.length, end_);

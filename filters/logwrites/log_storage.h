@@ -49,7 +49,11 @@ public:
     /// Takes the space for later writes; ENOTSUP if this cannot be done here,
     /// ENOSPC if there is none.
     virtual int reserve(std::uint64_t position, std::uint64_t length) = 0;
-    /// Gives reserved space back, of a range that is to read as zeroes.
+    /// Makes a log that ends before `end` longer, by zeroes that take no space.
+    /// Nobody is writing behind `end`.
+    virtual void extend(std::uint64_t end) = 0;
+    /// Gives reserved space back, of a range before the log's end that is to
+    /// read as zeroes.
     virtual void release(std::uint64_t position, std::uint64_t length) = 0;
     /// Forgets what is behind `end`, reserved space included.  Nobody else is
     /// at work.
