@@ -164,9 +164,10 @@ inline std::string text_of(const MemoryStorage& storage)
 /// A recorder over a device in memory.
 struct Recording {
     explicit Recording(std::uint64_t device_size = 1 << 20, Options options = {},
-                       std::uint64_t fixed_log = 0)
+                       std::uint64_t fixed_log = 0, std::uint64_t room = ~0ULL)
         : storage(fixed_log), device(std::make_shared<FaultyDevice>(device_size))
     {
+        storage.set_room(room);
         start.sector_size = options.sector_size.value_or(512);
         start.position = start.sector_size;
         LogWriter::Settings settings;
