@@ -80,10 +80,12 @@ refuses_to_start()
 }
 
 # start_faulty NAME IMAGE: a child, $(uri_of NAME), that fails as set_faults says.
+# Without sanitizers, which make a script of three processes per request too slow.
 start_faulty()
 {
     : > "$tmpdir/$1.faults"
-    IMAGE=$2 FAULTS=$tmpdir/$1.faults start_nbdkit "$1" sh "$abs_top_srcdir/tests/quorum-child.sh"
+    nbdkit_command=$nbdkit_program IMAGE=$2 FAULTS=$tmpdir/$1.faults \
+        start_nbdkit "$1" sh "$abs_top_srcdir/tests/quorum-child.sh"
 }
 
 # set_faults NAME [FAULT...]: from now on these, see quorum-child.sh.

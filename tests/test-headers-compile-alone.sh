@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
+# timeout: 1800
+#
 # Every header includes what it uses, and can be included twice.
 . "${0%/*}/functions.sh"
 
