@@ -31,19 +31,21 @@ never_differed "nobody was called a liar"
 stop_nbdkit q
 
 # A server that is only slow with that one write goes on with everything else,
-# so a copy of the newer data would overtake it.
-image=$tmpdir/2.raw trigger=$tmpdir/trigger
-start_nbdkit slow eval thread_model='echo parallel' can_write='exit 0' can_flush='exit 0' \
-    flush='exit 0' get_size="stat -c %s '$image'" \
+# so a copy of the newer data would overtake it.  It is slow as long as the file
+# $hold is there, and for more than one timeout.
+image=$tmpdir/2.raw trigger=$tmpdir/trigger hold=$tmpdir/hold
+nbdkit_command=$nbdkit_program start_nbdkit slow eval thread_model='echo parallel' \
+    can_write='exit 0' can_flush='exit 0' flush='exit 0' get_size="stat -c %s '$image'" \
     pread="dd if='$image' iflag=skip_bytes,count_bytes skip=\$4 count=\$3 bs=1M status=none" \
-    pwrite="if rm '$trigger' 2> /dev/null; then sleep 3; fi
+    pwrite="if rm '$trigger' 2> /dev/null; then sleep 4; while [ -e '$hold' ]; do sleep 0.1; done; fi
         dd of='$image' oflag=seek_bytes seek=\$4 iflag=fullblock bs=1M conv=notrunc status=none"
-start_quorum s "$tmpdir/1.raw" "$(uri_of slow)" "$tmpdir/3.raw" quorum-timeout=500ms
+start_quorum s "$tmpdir/1.raw" "$(uri_of slow)" "$tmpdir/3.raw" quorum-timeout=1500ms
 watch_events s
-touch "$trigger"
+touch "$hold" "$trigger"
 ok "a write that takes the child long" qemu_io s -c 'write -P 0xa1 0 64k'
 ok "newer data on the same place" qemu_io s -c 'write -P 0xa2 0 64k'
 isnt "$(child_value children.1 state)" online "the child is not trusted meanwhile"
+rm "$hold"
 recovers "the child comes back"
 ok "after it has done the old write" child_at_least children.1 counters/late-answers 1
 ok "the child holds the new data" holds "$image" 0xa2 0 64K
