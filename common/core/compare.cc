@@ -39,4 +39,11 @@ std::uint64_t count_differing_sectors(std::span<const std::byte> a, std::span<co
     return count;
 }
 
+bool is_all_zero(std::span<const std::byte> data)
+{
+    return data.empty() ||
+           (data[0] == std::byte{0} &&
+            std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0);
+}
+
 }  // namespace resilience

@@ -22,4 +22,7 @@ std::optional<std::size_t> first_difference(std::span<const std::byte> a,
 std::uint64_t count_differing_sectors(std::span<const std::byte> a, std::span<const std::byte> b,
                                       std::uint64_t offset);
 
+/// Whether all bytes are zero; true for none.
+bool is_all_zero(std::span<const std::byte> data);
+
 }  // namespace resilience

@@ -18,12 +18,6 @@ constexpr std::uint64_t largest_copy = 1 << 20;
 /// After a failure, or when all that is left is blocked.
 constexpr std::chrono::seconds retry_after{1};
 
-bool all_zero(std::span<const std::byte> data)
-{
-    return data[0] == std::byte{0} &&
-           std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0;
-}
-
 /// The vote with a say for children that are stale: they confirm a version
 /// that a current child holds, and are not heard otherwise.
 Vote confirmed_vote(Answers& answers, std::size_t threshold, ByteRange range, std::size_t at,
@@ -55,7 +49,7 @@ std::shared_ptr<Request> copy_request(const Buffer& content, ByteRange range)
     auto request = std::make_shared<Request>();
     request->offset = range.begin;
     request->length = range.length();
-    if (all_zero(content.span())) {
+    if (is_all_zero(content.span())) {
         request->op = Op::zero;  // keeps a sparse image sparse
         request->flags.may_trim = true;
     } else {
