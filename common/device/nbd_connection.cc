@@ -82,10 +82,10 @@ public:
         current->add(operation);
     }
 
-    static int extents(void* operation, const char*, std::uint64_t offset, std::uint32_t* entries,
-                       std::size_t count, int*) noexcept
+    static int extents(void* operation, const char* context, std::uint64_t offset,
+                       std::uint32_t* entries, std::size_t count, int*) noexcept
     {
-        static_cast<NbdOperation*>(operation)->add_extents(offset, {entries, count});
+        static_cast<NbdOperation*>(operation)->add_extents(context, offset, {entries, count});
         return 0;
     }
 

@@ -113,11 +113,12 @@ std::string read_properties(nbd_handle* h, NbdProperties& p)
     p.trim = is(nbd_can_trim(h));
     p.extents = is(nbd_can_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION));
     p.cache = is(nbd_can_cache(h));
+    p.allocation_depth = is(nbd_can_meta_context(h, std::string(depth_context).c_str()));
     return {};
 }
 
-std::string attempt_connection(const ChildSpec& spec, TimePoint deadline, int cancel_fd,
-                               NbdAttempt& attempt)
+std::string attempt_connection(const ChildSpec& spec, bool depth, TimePoint deadline,
+                               int cancel_fd, NbdAttempt& attempt)
 {
     nbd_handle* const h = nbd_create();
     attempt.handle.reset(h);
@@ -125,7 +126,8 @@ std::string attempt_connection(const ChildSpec& spec, TimePoint deadline, int ca
     // The buffer of a read is overwritten anyway, or not used.
     if (!h || nbd_set_uri_allow_local_file(h, true) == -1 ||
         nbd_set_pread_initialize(h, false) == -1 ||
-        nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) == -1) {
+        nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) == -1 ||
+        (depth && nbd_add_meta_context(h, std::string(depth_context).c_str()) == -1)) {
         return nbd_error_text();
     }
     std::string error = begin_connecting(h, spec, attempt);
@@ -140,12 +142,13 @@ std::string attempt_connection(const ChildSpec& spec, TimePoint deadline, int ca
 
 }  // namespace
 
-NbdAttempt connect_nbd(const ChildSpec& spec, TimePoint deadline, int cancel_fd)
+NbdAttempt connect_nbd(const ChildSpec& spec, bool allocation_depth, TimePoint deadline,
+                       int cancel_fd)
 {
     NbdAttempt attempt;
     const auto start = real_clock().now();
     try {
-        attempt.error = attempt_connection(spec, deadline, cancel_fd, attempt);
+        attempt.error = attempt_connection(spec, allocation_depth, deadline, cancel_fd, attempt);
     } catch (const SetupError& error) {
         attempt.error = error.what();
     }

@@ -19,11 +19,13 @@ struct NbdAttempt {
 };
 
 /// Connects to what `spec` (a URI or a command) names, and starts the command
-/// first.  Gives up at `deadline`, or when `cancel_fd` (-1: none) becomes
-/// readable.  Only the resolver of host names can take longer.
+/// first; asks for qemu:allocation-depth if that is wanted.  Gives up at
+/// `deadline`, or when `cancel_fd` (-1: none) becomes readable.  Only the
+/// resolver of host names can take longer.
 ///
 /// A command's server ends with the calling thread.
-NbdAttempt connect_nbd(const ChildSpec& spec, TimePoint deadline, int cancel_fd);
+NbdAttempt connect_nbd(const ChildSpec& spec, bool allocation_depth, TimePoint deadline,
+                       int cancel_fd);
 
 /// Says good-bye to the server, so that it does not see an error, and closes.
 /// Waits for its answer until `deadline`.  Nothing may be in flight.

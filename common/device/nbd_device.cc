@@ -33,9 +33,9 @@ constexpr milliseconds probe_grace{4000};
 constexpr milliseconds destructor_limit{100};
 
 /// Connects, asks, disconnects; refers to nothing of its caller.
-NbdAttempt probe(const ChildSpec& spec, milliseconds timeout)
+NbdAttempt probe(const ChildSpec& spec, bool depth, milliseconds timeout)
 {
-    NbdAttempt attempt = connect_nbd(spec, real_clock().now() + timeout, -1);
+    NbdAttempt attempt = connect_nbd(spec, depth, real_clock().now() + timeout, -1);
     if (attempt.handle) {
         disconnect_nbd(std::move(attempt.handle), real_clock().now() + goodbye_limit);
     }
@@ -165,11 +165,14 @@ pid_t NbdDevice::server_pid() const
 std::shared_ptr<Device> open_nbd_child(const ChildSpec& spec, const ChildOptions& options)
 {
     const auto timeout = options.timeout;
+    const bool depth = options.allocation_depth;
     // On a thread of its own, because resolving a host name has no deadline.
     // It has ended when we return, unless it hangs there; then we throw.
     const auto attempt = call_with_deadline<std::shared_ptr<NbdAttempt>>(
         "nbd-probe",
-        [spec, timeout] { return std::make_shared<NbdAttempt>(probe(spec, timeout)); },
+        [spec, depth, timeout] {
+            return std::make_shared<NbdAttempt>(probe(spec, depth, timeout));
+        },
         timeout + probe_grace);
     std::string error;
     if (!attempt) {
@@ -187,6 +190,11 @@ std::shared_ptr<Device> open_nbd_child(const ChildSpec& spec, const ChildOptions
         throw SetupError(fmt::format("{}: {} is exported read-only, but has to be written; export "
                                      "it writable, or open everything read-only (nbdkit -r)",
                                      spec.text, describe_nbd_target(spec)));
+    }
+    if (depth && !properties.allocation_depth) {
+        throw SetupError(fmt::format("{}: {} does not offer {}, so it cannot be asked for the "
+                                     "layers of its image (qemu-nbd does, with -A)",
+                                     spec.text, describe_nbd_target(spec), depth_context));
     }
     return std::make_shared<NbdDevice>(spec, options, properties);
 }

@@ -110,7 +110,7 @@ void NbdLink::run()
 void NbdLink::attempt()
 {
     const auto deadline = real_clock().now() + options_.timeout;
-    NbdAttempt result = connect_nbd(spec_, deadline, cancel_.get());
+    NbdAttempt result = connect_nbd(spec_, options_.allocation_depth, deadline, cancel_.get());
     if (result.error.empty()) {
         server_ = std::move(result.server);
         result.error = incompatibility(expected_, result.properties);

@@ -69,7 +69,11 @@ bool NbdOperation::begin(const NbdProperties& server)
         break;
     case Op::extents:
         r.extents.clear();
-        if (!server.extents) {
+        if (r.flags.allocation_depth && !server.allocation_depth) {
+            answer(ENOTSUP);
+            return false;
+        }
+        if (!r.flags.allocation_depth && !server.extents) {
             r.extents.push_back({.length = r.length});
             return false;
         }
@@ -142,19 +146,28 @@ const std::byte* NbdOperation::write_buffer() const
 
 void NbdOperation::append_extent(std::uint64_t length, std::uint32_t flags)
 {
-    const Extent extent{.length = length,
-                        .hole = (flags & state_hole) != 0,
-                        .zero = (flags & state_zero) != 0};
+    Extent extent{.length = length};
+    if (request_->flags.allocation_depth) {
+        extent.depth = flags;
+    } else {
+        extent.hole = (flags & state_hole) != 0;
+        extent.zero = (flags & state_zero) != 0;
+    }
     ExtentList& list = request_->extents;
-    if (!list.empty() && list.back().hole == extent.hole && list.back().zero == extent.zero) {
+    if (!list.empty() && list.back().hole == extent.hole && list.back().zero == extent.zero &&
+        list.back().depth == extent.depth) {
         list.back().length += length;
     } else {
         list.push_back(extent);
     }
 }
 
-void NbdOperation::add_extents(std::uint64_t offset, std::span<const std::uint32_t> entries)
+void NbdOperation::add_extents(std::string_view context, std::uint64_t offset,
+                               std::span<const std::uint32_t> entries)
 {
+    if (context != (request_->flags.allocation_depth ? depth_context : allocation_context)) {
+        return;
+    }
     if (offset != command_.offset || covered_bytes_ != 0) {
         error_ = EIO;  // an answer to another question
         return;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "common/device/device.h"
 
@@ -33,6 +34,7 @@ struct NbdProperties {
     bool trim = false;
     bool extents = false;  ///< base:allocation was negotiated
     bool cache = false;
+    bool allocation_depth = false;  ///< qemu:allocation-depth was negotiated
 };
 
 /// One NBD command.
@@ -45,6 +47,10 @@ struct NbdCommand {
     bool fast_zero = false;
     bool one_extent = false;
 };
+
+/// The metadata contexts that are used.
+inline constexpr std::string_view allocation_context = "base:allocation";
+inline constexpr std::string_view depth_context = "qemu:allocation-depth";
 
 class NbdOperation {
 public:
@@ -60,8 +66,10 @@ public:
     std::byte* read_buffer() const;
     const std::byte* write_buffer() const;
 
-    /// The server's answer to the command in flight: block status, ...
-    void add_extents(std::uint64_t offset, std::span<const std::uint32_t> entries);
+    /// The server's answer to the command in flight: block status, in one of the
+    /// contexts that were negotiated, ...
+    void add_extents(std::string_view context, std::uint64_t offset,
+                     std::span<const std::uint32_t> entries);
     /// ... or how it ended (0 or a positive errno).
     void answer(int error);
     /// The command has ended without an answer, or was never sent.

@@ -22,6 +22,9 @@ struct Flags {
     bool may_trim = false;    ///< zero: the range may be unmapped (NBD: NO_HOLE absent).
     bool fast_zero = false;   ///< zero: ENOTSUP, with nothing changed, unless faster than writing.
     bool one_extent = false;  ///< extents: the first extent is enough (NBD: REQ_ONE).
+    /// extents: not what is allocated, but in which layer (Extent::depth); ENOTSUP
+    /// from a device that does not know.
+    bool allocation_depth = false;
 
     friend bool operator==(const Flags&, const Flags&) = default;
 };
@@ -32,6 +35,7 @@ struct Extent {
     std::uint64_t length = 0;  ///< bytes, > 0
     bool hole = false;         ///< not allocated
     bool zero = false;         ///< reads as zeroes
+    std::uint32_t depth = 0;   ///< with Flags::allocation_depth: 1 is the top layer, 0 none
 
     friend bool operator==(const Extent&, const Extent&) = default;
 };
