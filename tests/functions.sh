@@ -42,6 +42,8 @@ PATH=$RESILIENCE_BUILDDIR/tests/bin:${PATH//"$RESILIENCE_BUILDDIR/tests/bin:"/}
 # The modules and programs under test.
 # shellcheck disable=SC2034
 {
+    cor_filter=$abs_top_builddir/filters/copy-on-read/.libs/nbdkit-copy-on-read-filter.so
+    cor_plugin=$abs_top_builddir/plugins/copy-on-read/.libs/nbdkit-copy-on-read-plugin.so
     logwrites_filter=$abs_top_builddir/filters/logwrites/.libs/nbdkit-logwrites-filter.so
     quorum_filter=$abs_top_builddir/filters/quorum/.libs/nbdkit-quorum-filter.so
     quorum_plugin=$abs_top_builddir/plugins/quorum/.libs/nbdkit-quorum-plugin.so

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A read-only base and a read-only client: the copy is made all the same.
+cor_form=plugin
+. "${0%/*}/cor-197.sh"
+case_read_only
+done_testing
