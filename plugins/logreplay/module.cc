@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "plugins/logreplay/module.h"
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/core/log.h"
+#include "common/core/parameter.h"
+#include "plugins/logreplay/base_device.h"
+#include "plugins/logreplay/overlay_path.h"
+
+namespace resilience::logreplay {
+
+namespace {
+
+constexpr std::chrono::milliseconds stop_limit{3000};
+// How long a client waits for an overlay that another one has.  Its predecessor
+// may be gone and its overlay not yet saved; and a person would rather read an
+// error than wait.
+constexpr std::chrono::milliseconds overlay_patience{3000};
+
+writelog::Discard parse_discard(std::string_view key, const std::string& value)
+{
+    if (value == "zero") {
+        return writelog::Discard::zero;
+    }
+    if (value == "keep") {
+        return writelog::Discard::keep;
+    }
+    throw SetupError(fmt::format("{}={}: expects zero or keep", key, value));
+}
+
+ChildSpec parse_base(std::string_view key, const std::string& value)
+try {
+    return parse_child_spec(value, std::filesystem::current_path());
+} catch (const SetupError& error) {
+    throw SetupError(fmt::format("{}: {}", key, error.what()));
+}
+
+std::string absolute(std::string_view key, const std::string& value)
+{
+    if (value.empty()) {
+        throw SetupError(fmt::format("{}=: expects a path", key));
+    }
+    return std::filesystem::absolute(value);
+}
+
+}  // namespace
+
+const char* const LogreplayModule::config_help =
+    "log=<FILE>                  The log (the parameter that needs no key).\n"
+    "base=<SPEC>                 What the device held before: a path, an NBD URI or\n"
+    "                            [ COMMAND ] (default: zeroes).\n"
+    "size=<SIZE>                 Of the device (default: the log or the base knows).\n"
+    "point=<STATE>               What the default export is (default end).\n"
+    "discard=zero|keep           What is read where the device discarded (default zero).\n"
+    "overlay=<FOLDER>            Keep there what clients write (default: forget it).\n"
+    "logreplay-control=<SOCKET>  Where nbdctl(1) connects to.";
+
+bool LogreplayModule::config(std::string_view key, const std::string& value)
+try {
+    if (key == "log") {
+        if (!options_.log.empty()) {
+            throw SetupError(fmt::format("log={}: a log has been given already, '{}'; a server "
+                                         "has one", value, options_.log));
+        }
+        options_.log = absolute(key, value);
+    } else if (key == "base") {
+        options_.base = parse_base(key, value);
+    } else if (key == "size") {
+        options_.size = parse_size(key, value);
+    } else if (key == "point") {
+        options_.point = value;
+    } else if (key == "discard") {
+        options_.discard = parse_discard(key, value);
+    } else if (key == "overlay") {
+        options_.overlay = absolute(key, value);
+    } else if (key == "logreplay-control") {
+        options_.control = absolute(key, value);
+    } else {
+        return false;
+    }
+    return true;
+} catch (const std::invalid_argument& error) {
+    throw SetupError(error.what());
+}
+
+void LogreplayModule::config_complete()
+{
+    if (options_.log.empty()) {
+        throw SetupError("log: which log?  Give nbdkit logreplay FILE");
+    }
+    if (!options_.overlay.empty() && !std::filesystem::is_directory(options_.overlay)) {
+        throw SetupError(fmt::format("overlay={}: is no folder; make it first", options_.overlay));
+    }
+}
+
+void LogreplayModule::get_ready(std::shared_ptr<Device>)
+{
+    if (options_.base) {
+        ChildOptions read_only;
+        read_only.writable = false;
+        try {
+            base_ = std::make_shared<BaseDevice>(open_child(*options_.base, read_only));
+        } catch (const SetupError& error) {
+            throw SetupError(fmt::format("base: {}", error.what()));
+        }
+    }
+    recording_ = std::make_shared<Recording>(options_, base_);
+    commands_.add("query-status", "the log that is served: entries, flushes, marks, size", {},
+                  [this](const Json&) { return recording()->status(); });
+    commands_.add("reload", "read the log again, for entries that were added since", {},
+                  [this](const Json&) { return reload(); });
+    if (!options_.control.empty()) {
+        server_ = std::make_unique<ControlServer>(options_.control, commands_, events_);
+    }
+}
+
+void LogreplayModule::after_fork()
+{
+    if (base_) {
+        base_->start();
+    }
+    if (server_) {
+        server_->start();
+    }
+}
+
+std::shared_ptr<const Recording> LogreplayModule::recording() const
+{
+    const std::lock_guard lock(mutex_);
+    return recording_;
+}
+
+/// What new connections get from now on.  If the log cannot be read, everything
+/// stays as it is.
+Json LogreplayModule::reload()
+try {
+    auto fresh = std::make_shared<Recording>(options_, base_);
+    Json status = fresh->status();
+    const std::lock_guard lock(mutex_);
+    recording_ = std::move(fresh);
+    return status;
+} catch (const SetupError& error) {
+    throw CommandError(error.what());
+}
+
+std::shared_ptr<Device> LogreplayModule::open(const Client& client)
+{
+    const auto recording = this->recording();
+    return client.read_only ? recording->open(client.export_name)
+                            : open_overlay(*recording, client.export_name);
+}
+
+std::shared_ptr<Device> LogreplayModule::open_overlay(const Recording& recording,
+                                                      const std::string& export_name)
+{
+    std::shared_ptr<Device> state = recording.open(export_name);
+    if (options_.overlay.empty()) {
+        return std::make_shared<OverlayDevice>(std::move(state),
+                                               OverlayStore::temporary(recording.size()));
+    }
+    const std::string& name = recording.resolve(export_name);
+    auto store = OverlayStore::named(overlay_path(options_.overlay, name), recording.size(),
+                                     recording.identity(export_name), overlay_patience);
+    auto device = std::make_shared<OverlayDevice>(std::move(state), std::move(store));
+    const std::lock_guard lock(mutex_);
+    std::erase_if(overlays_, [](const auto& overlay) { return overlay.expired(); });
+    overlays_.push_back(device);
+    return device;
+}
+
+void LogreplayModule::cleanup()
+{
+    if (server_) {
+        server_->stop(stop_limit);
+    }
+    std::vector<std::weak_ptr<OverlayDevice>> overlays;
+    {
+        const std::lock_guard lock(mutex_);
+        overlays.swap(overlays_);
+    }
+    // nbdkit does not close connections that are there when it ends.
+    for (const auto& overlay : overlays) {
+        if (const auto device = overlay.lock()) {
+            if (const int error = device->save(); error != 0) {
+                log::error("{}: the overlay could not be saved: {}", device->describe(),
+                           std::strerror(error));
+            }
+        }
+    }
+    if (base_) {
+        base_->stop(stop_limit);
+    }
+}
+
+}  // namespace resilience::logreplay
