@@ -44,6 +44,7 @@ PATH=$RESILIENCE_BUILDDIR/tests/bin:${PATH//"$RESILIENCE_BUILDDIR/tests/bin:"/}
 {
     cor_filter=$abs_top_builddir/filters/copy-on-read/.libs/nbdkit-copy-on-read-filter.so
     cor_plugin=$abs_top_builddir/plugins/copy-on-read/.libs/nbdkit-copy-on-read-plugin.so
+    logreplay_plugin=$abs_top_builddir/plugins/logreplay/.libs/nbdkit-logreplay-plugin.so
     logwrites_filter=$abs_top_builddir/filters/logwrites/.libs/nbdkit-logwrites-filter.so
     quorum_filter=$abs_top_builddir/filters/quorum/.libs/nbdkit-quorum-filter.so
     quorum_plugin=$abs_top_builddir/plugins/quorum/.libs/nbdkit-quorum-plugin.so
@@ -78,11 +79,9 @@ fail()
     _failed=$((_failed + 1))
     printf 'not ok %d - %s\n' "$_count" "$1"
     shift
-    local detail frame=1
+    local detail
     for detail; do diag "$detail"; done
-    # Where the caller of ok, is and so on is, or the test itself that calls this.
-    [ ${#FUNCNAME[@]} -gt 2 ] || frame=0
-    diag "at ${BASH_SOURCE[frame + 1]} line ${BASH_LINENO[frame]}"
+    diag "at ${BASH_SOURCE[2]:-?} line ${BASH_LINENO[1]:-?}"
     return 1
 }
 
@@ -212,9 +211,6 @@ requires_nbdkit_filter()
 
 # Sanitizers make things slow, and some things impossible.
 requires_no_sanitizers() { [ "$sanitizers" = no ] || skip_all "sanitizers are on"; }
-
-# with_sanitizers: for a single test in a script.
-with_sanitizers() { [ "$sanitizers" != no ]; }
 
 # ---- cleaning up -------------------------------------------------------------
 
