@@ -27,13 +27,6 @@ constexpr std::uint64_t hole_size = 4096;
 constexpr std::uint64_t zero_size = 1 << 30;
 constexpr auto stop_limit = std::chrono::seconds(10);
 
-bool is_zero(std::span<const std::byte> bytes)
-{
-    return bytes.empty() ||
-           (bytes.front() == std::byte{0} &&
-            std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
-
 void append(std::vector<ByteRange>& ranges, const ByteRange& range)
 {
     if (!ranges.empty() && ranges.back().end() == range.offset) {
@@ -92,7 +85,7 @@ void compare_bytes(std::span<const std::byte> a, std::span<const std::byte> b,
 
 /// Writes `bytes` to `offset`, but for the zeroes in it.
 Copied write_sparse(Device& target, std::uint64_t offset, std::span<const std::byte> bytes,
-                    bool is_zero_already)
+                    bool was_zero)
 {
     Copied copied;
     for (std::uint64_t at = 0; at < bytes.size();) {
@@ -114,7 +107,7 @@ Copied write_sparse(Device& target, std::uint64_t offset, std::span<const std::b
             request.from = bytes.subspan(at, end - at);
             require(target, request);
             copied.data += request.length;
-        } else if (!is_zero_already) {
+        } else if (!was_zero) {
             request.op = Op::zero;
             request.flags.may_trim = true;
             require(target, request);
@@ -258,7 +251,7 @@ std::vector<ByteRange> compare(Device& a, Device& b, const ByteRange& range,
     return differences;
 }
 
-Copied copy(Device& source, Device& target, const ByteRange& range, bool is_zero,
+Copied copy(Device& source, Device& target, const ByteRange& range, bool was_zero,
             const std::function<void(std::uint64_t)>& progress)
 {
     Copied copied;
@@ -276,10 +269,10 @@ Copied copy(Device& source, Device& target, const ByteRange& range, bool is_zero
             if (!extent.zero) {
                 const auto bytes = std::span(buffer).first(request.length);
                 read(source, at, bytes);
-                const Copied now = write_sparse(target, at, bytes, is_zero);
+                const Copied now = write_sparse(target, at, bytes, was_zero);
                 copied.data += now.data;
                 copied.zeroes += now.zeroes;
-            } else if (!is_zero) {
+            } else if (!was_zero) {
                 require(target, request);
                 copied.zeroes += request.length;
             }

@@ -77,9 +77,9 @@ struct Copied {
 };
 
 /// Makes `range` of `target` what `source` has there.  Zeroes become holes
-/// where the target can have some; if it `is_zero`, they are left out.  Throws
+/// where the target can have some; if it `was_zero` before, they are left out.  Throws
 /// ToolError.
-Copied copy(Device& source, Device& target, const ByteRange& range, bool is_zero,
+Copied copy(Device& source, Device& target, const ByteRange& range, bool was_zero,
             const std::function<void(std::uint64_t)>& progress);
 
 /// Carries a request out, or throws ToolError, which names the device, what

@@ -66,6 +66,9 @@ void describe(CLI::App& app, Run& run)
     add_diff(app, run);
     add_replay(app, run);
     add_verify(app, run);
+    add_repair(app, run);
+    add_convert(app, run);
+    add_compact(app, run);
     app.footer("A point is N (the first N entries are done), mark:NAME, mark:NAME#2, flush:K,\n"
                "fua:K, eK (epoch K is written, but not flushed), or end.  A state is a point\n"
                "with :drop=N,... or :keep=N,... and :torn=N:SECTORS.\n\n"
@@ -116,7 +119,7 @@ bool is_called(std::string_view path, std::string_view name)
 int main(int argc, char** argv)
 {
     if (argc > 0 && resilience::nbdcrash::is_called(argv[0], "replay-log")) {
-        return 1;
+        return resilience::nbdcrash::replay_log_main(argc, argv);
     }
     return resilience::nbdcrash::run_main(argc, argv);
 }

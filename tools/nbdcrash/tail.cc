@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/core/compare.h"
 #include "common/replay/log_index.h"
 
 namespace resilience::nbdcrash {
@@ -17,11 +18,6 @@ namespace {
 using namespace writelog;
 
 constexpr std::uint64_t largest_device = std::numeric_limits<std::int64_t>::max();
-
-bool is_zero(std::span<const std::byte> bytes)
-{
-    return std::ranges::all_of(bytes, [](std::byte each) { return each == std::byte{0}; });
-}
 
 /// Whether there is nothing but zeroes from `position` on.
 bool is_zero_from(const LogFile& log, std::uint64_t position)
