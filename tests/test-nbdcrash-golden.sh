@@ -10,7 +10,8 @@ for name in $names; do
     ok "$name" perl "$abs_top_srcdir/tests/nbdcrash-golden.pl" "$nbdcrash" "$data/logs" "$name"
 done
 is "$(wc -w <<< "$names")" \
-    "$(perl -MJSON::PP -0777 -e 'print scalar keys %{ decode_json(<>) }' "$data/logs/golden.json")" \
+    "$(perl -MJSON::PP -0777 -e 'print scalar keys %{ decode_json(<>) }' \
+        "$data/logs/golden.json")" \
     "golden.json is about these logs and no others"
 
 done_testing

@@ -87,14 +87,28 @@ std::uint64_t hash_header(std::span<const std::byte> bytes, std::size_t hash_at)
 }
 
 /// Whether an extension of ours was written there, and its checksum does not
-/// match what there is now.
+/// match what there is now.  Where it matches but for the magic number and the
+/// version, those are the damage.
 bool is_damaged(std::span<const std::byte> bytes, std::size_t position, std::uint32_t magic,
                 std::size_t hash_at)
 {
-    return bytes.size() >= header_bytes && get_le<std::uint32_t>(bytes, position) == magic &&
-           get_le<std::uint16_t>(bytes, position + sizeof magic) == extension_version &&
-           get_le<std::uint64_t>(bytes, position + hash_at) !=
-               hash_header(bytes, position + hash_at);
+    constexpr std::size_t version_at = sizeof magic;
+    if (bytes.size() < header_bytes) {
+        return false;
+    }
+    const auto hash = get_le<std::uint64_t>(bytes, position + hash_at);
+    if (get_le<std::uint32_t>(bytes, position) == magic &&
+        get_le<std::uint16_t>(bytes, position + version_at) == extension_version) {
+        return hash != hash_header(bytes, position + hash_at);
+    }
+    if (hash == 0) {
+        return false;  // of the plain logs, and no checksum is 0
+    }
+    HeaderBytes copy;
+    std::ranges::copy(bytes.first(header_bytes), copy.begin());
+    put_le<std::uint32_t>(copy, position, magic);
+    put_le<std::uint16_t>(copy, position + version_at, extension_version);
+    return hash == hash_header(copy, position + hash_at);
 }
 
 bool is_damaged_entry(std::span<const std::byte> bytes, std::size_t position)
@@ -282,9 +296,9 @@ Entry decode_entry(std::span<const std::byte> bytes)
         entry.extension = decode_extension(bytes, extension_of_mark);
         // Where the extension of another kind of entry is: the flag may be the
         // damage.  A text may be anything, so it must not reach there.
-        entry.damaged = (has_room_for_extension(entry.data_length) &&
+        entry.damaged = (has_room_for_extension(entry.mark.size()) &&
                          is_damaged_entry(bytes, extension_of_mark)) ||
-                        (entry.data_length <= entry_at::padding_size &&
+                        (entry.mark.size() <= entry_at::padding_size &&
                          is_damaged_entry(bytes, extension_of_entry));
     } else {
         const auto padding = bytes.subspan(

@@ -165,7 +165,7 @@ std::string entry_text(const OpenedLog& log, std::uint64_t number, const std::st
         what = fmt::format("{}+{} ({})", record.offset, record.length,
                            tools::format_bytes(record.length));
     }
-    std::string line = fmt::format("{:>8}  {:>12}  {:<10}  {:<14}  {}", number, record.position,
+    std::string line = fmt::format("{:>8}  {:>12}  {:<10}  {:<18}  {}", number, record.position,
                                    kind_of(record), flags_text(record.flags), what);
     line.erase(line.find_last_not_of(' ') + 1);
     return line + "\n";
@@ -189,7 +189,7 @@ void list_json(const OpenedLog& log, const Filter& filter)
 void list_text(const OpenedLog& log, const Filter& filter, bool lines)
 {
     if (!lines) {
-        print(fmt::format("{:>8}  {:>12}  {:<10}  {:<14}  {}\n", "entry", "position", "kind",
+        print(fmt::format("{:>8}  {:>12}  {:<10}  {:<18}  {}\n", "entry", "position", "kind",
                           "flags", "offset+length, or mark"));
     }
     Marks marks(*log.index, filter.begin);

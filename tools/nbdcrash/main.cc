@@ -76,6 +76,22 @@ void describe(CLI::App& app, Run& run)
                "2 wrong usage, or it could not be done.");
 }
 
+/// CLI11 would only say that a command is missing.
+void check_command(const CLI::App& app, int argc, char** argv)
+{
+    if (argc < 2 || *argv[1] == '-') {
+        return;
+    }
+    std::string names;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        if (command->get_name() == argv[1]) {
+            return;
+        }
+        names += (names.empty() ? "" : ", ") + command->get_name();
+    }
+    throw ToolError(fmt::format("'{}' is no command; there are: {}", argv[1], names));
+}
+
 int end_with(const char* message)
 {
     report("{}", message);
@@ -88,6 +104,7 @@ int run_main(int argc, char** argv)
     Run run;
     try {
         describe(app, run);
+        check_command(app, argc, argv);
         app.parse(argc, argv);
         const Exit status = run();
         if (std::fflush(stdout) != 0) {

@@ -24,10 +24,12 @@ namespace resilience::nbdcrash {
 /// To stdout.  Throws ToolError if it cannot be written.
 void print(std::string_view text);
 
-/// A line to stderr, "nbdcrash: ...", what happens being said to people only.
+/// A line for people, to stderr: "nbdcrash: ...".  What stands in it comes from
+/// files, so nothing of it reaches a terminal as a command.
 template <typename... Args>
 void report(fmt::format_string<Args...> format, Args&&... args)
 {
+    std::fflush(stdout);  // what was printed before comes before it
     std::fprintf(stderr, "nbdcrash: %s\n",
                  tools::printable(fmt::format(format, std::forward<Args>(args)...)).c_str());
 }
