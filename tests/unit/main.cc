@@ -26,10 +26,10 @@
 namespace {
 
 #ifdef RESILIENCE_CATCH3
-using ReporterBase = Catch::StreamingReporterBase;
+using StreamBase = Catch::StreamingReporterBase;
 #else
 template <typename Derived>
-using ReporterBaseOf = Catch::StreamingReporterBase<Derived>;
+using StreamBaseOf = Catch::StreamingReporterBase<Derived>;
 #endif
 
 // TAP has one line per point, and a '#' in it begins a directive.
@@ -82,18 +82,18 @@ std::string describe(const Catch::AssertionStats& stats)
 
 class PointReporter
 #ifdef RESILIENCE_CATCH3
-    : public ReporterBase {
+    : public StreamBase {
 #else
-    : public ReporterBaseOf<PointReporter> {
+    : public StreamBaseOf<PointReporter> {
 #endif
 public:
 #ifdef RESILIENCE_CATCH3
-    explicit PointReporter(Catch::ReporterConfig&& config) : ReporterBase(std::move(config)) {}
+    explicit PointReporter(Catch::ReporterConfig&& config) : StreamBase(std::move(config)) {}
     std::ostream& out() { return m_stream; }
     using AssertionResult = void;
 #else
     explicit PointReporter(const Catch::ReporterConfig& config)
-        : ReporterBaseOf<PointReporter>(config)
+        : StreamBaseOf<PointReporter>(config)
     {
     }
     std::ostream& out() { return stream; }
@@ -149,9 +149,9 @@ public:
 
 private:
 #ifdef RESILIENCE_CATCH3
-    using Base = ReporterBase;
+    using Base = StreamBase;
 #else
-    using Base = ReporterBaseOf<PointReporter>;
+    using Base = StreamBaseOf<PointReporter>;
 #endif
     static inline const std::string skip_prefix = "skipped: ";
     unsigned points_ = 0;
