@@ -126,6 +126,9 @@ int OverlayDevice::zero(const Request& request)
 
 int OverlayDevice::extents(Request& request)
 {
+    if (request.flags.allocation_depth) {
+        return ENOTSUP;
+    }
     request.extents.clear();
     for (const auto& [range, layer] : layers(request)) {
         int error = 0;

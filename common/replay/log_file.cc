@@ -86,6 +86,9 @@ LogFile::LogFile(std::string path) : LogFile(std::move(path), Superblock())
                                 "of two from {} to {}",
                                 super_.sector_size, smallest_readable_sector, largest_sector));
     }
+    // Again: of a log that is being recorded, what is counted now may have been
+    // behind the end a moment ago.
+    size_ = size_of(path_, fd_.get());
 }
 
 int LogFile::read_or_errno(std::uint64_t position, std::span<std::byte> into) const

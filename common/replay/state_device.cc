@@ -6,18 +6,10 @@
 #include <new>
 #include <utility>
 
+#include "common/device/extents.h"
+
 namespace resilience::writelog {
 namespace {
-
-void append(ExtentList& extents, const Extent& extent)
-{
-    if (!extents.empty() && extents.back().hole == extent.hole &&
-        extents.back().zero == extent.zero) {
-        extents.back().length += extent.length;
-    } else if (extent.length != 0) {
-        extents.push_back(extent);
-    }
-}
 
 int read_base(Device* base, std::uint64_t offset, std::span<std::byte> into)
 {
@@ -91,11 +83,14 @@ try {
 
 int StateDevice::extents(Request& request)
 {
+    if (request.flags.allocation_depth) {
+        return ENOTSUP;
+    }
     request.extents.clear();
     for (const Piece& piece : map_.pieces(request.offset, request.length)) {
         switch (piece.source) {
-        case Source::log: append(request.extents, {piece.length, false, false}); break;
-        case Source::zero: append(request.extents, {piece.length, true, true}); break;
+        case Source::log: append_extent(request.extents, {piece.length, false, false}); break;
+        case Source::zero: append_extent(request.extents, {piece.length, true, true}); break;
         case Source::base:
             if (const int error = base_extents(piece, request.extents); error != 0) {
                 return error;
@@ -114,28 +109,14 @@ int StateDevice::base_extents(const Piece& piece, ExtentList& extents)
 {
     const std::uint64_t size = base_ ? base_->size() : 0;
     const std::uint64_t inside_end = std::min(piece.end(), std::max(piece.offset, size));
-    std::uint64_t at = piece.offset;
-    while (at < inside_end && base_->capabilities().extents) {
-        Request request;
-        request.op = Op::extents;
-        request.offset = at;
-        request.length = inside_end - at;
-        const int error = base_->execute(request);
+    if (inside_end > piece.offset) {
+        const int error =
+            append_extents_of(*base_, piece.offset, inside_end - piece.offset, extents);
         if (error != 0) {
             return error;
         }
-        const std::uint64_t before = at;
-        for (const Extent& extent : request.extents) {
-            const std::uint64_t length = std::min(extent.length, inside_end - at);
-            append(extents, {length, extent.hole, extent.zero});
-            at += length;
-        }
-        if (at == before) {
-            return EIO;  // an answer without extents would keep us here for ever
-        }
     }
-    append(extents, {inside_end - at, false, false});
-    append(extents, {piece.end() - inside_end, true, true});
+    append_extent(extents, {piece.end() - inside_end, true, true});
     return 0;
 }
 
