@@ -88,3 +88,6 @@ replay_to()
 
 # connection_log NAME: what the server has said so far.
 connection_log() { cat "$tmpdir/$1.log"; }
+
+# make_log ENTRY...: see make-log.pl.
+make_log() { rm -f "$log.idx" && perl "$abs_top_srcdir/tests/make-log.pl" "$log" "$@"; }
