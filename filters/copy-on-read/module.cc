@@ -11,6 +11,7 @@
 #include "common/core/log.h"
 #include "common/core/parameter.h"
 #include "common/device/uri.h"
+#include "filters/copy-on-read/fingerprint.h"
 
 namespace resilience::cor {
 

@@ -16,7 +16,8 @@ struct Counters {
     std::atomic<std::uint64_t> passed_bytes{0};     ///< read from the source and not kept
     std::atomic<std::uint64_t> stored_bytes{0};     ///< kept, zeroes included
     std::atomic<std::uint64_t> joined{0};           ///< reads that waited for another's fetch
-    std::atomic<std::uint64_t> prefetched_bytes{0}; ///< fetched for the trace, the stream, a cache request
+    /// Fetched for the trace, the stream or a cache request.
+    std::atomic<std::uint64_t> prefetched_bytes{0};
     std::atomic<std::uint64_t> source_errors{0};
     std::atomic<std::uint64_t> timeouts{0};
     std::atomic<std::uint64_t> store_failures{0};   ///< what was read and could not be kept

@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <vector>
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include "common/core/log.h"
-#include "common/device/buffer_pool.h"
 #include "common/device/thread_start.h"
+#include "filters/copy-on-read/asked.h"
+#include "filters/copy-on-read/fingerprint.h"
 
 namespace resilience::cor {
 
@@ -23,76 +21,8 @@ constexpr milliseconds poll_interval{50};
 constexpr milliseconds probe_interval{500};
 constexpr milliseconds open_interval{2000};
 constexpr milliseconds try_interval{1000};
-constexpr std::uint64_t sample_count = 16;
-constexpr std::uint64_t sample_alignment = 64 << 10;  ///< no minimum block size is larger
-constexpr std::uint64_t smallest_sample = 4096;
-
-/// A request under way, held by its asker and by its completion: who gives up
-/// leaves it behind.
-struct Asked {
-    std::shared_ptr<Request> request = std::make_shared<Request>();
-    Buffer buffer;
-    std::mutex mutex;
-    std::condition_variable ended;
-    std::optional<int> error;
-
-    Completion completion(const std::shared_ptr<Asked>& self)
-    {
-        return [self](int result) {
-            const std::lock_guard lock(self->mutex);
-            self->error = result;
-            self->ended.notify_all();
-        };
-    }
-    /// nullopt if the deadline came first.
-    std::optional<int> wait(TimePoint deadline)
-    {
-        std::unique_lock lock(mutex);
-        ended.wait_until(lock, deadline, [this] { return error.has_value(); });
-        return error;
-    }
-};
-
-std::shared_ptr<Asked> ask_for(Device& device, std::uint64_t offset, std::uint64_t length)
-{
-    auto asked = std::make_shared<Asked>();
-    asked->buffer = take_buffer(length);
-    asked->request->offset = offset;
-    asked->request->length = length;
-    asked->request->into = asked->buffer.span();
-    asked->request->owner = asked->buffer.memory;
-    device.submit(asked->request, asked->completion(asked));
-    return asked;
-}
-
-std::uint64_t sample_length(const Device& device)
-{
-    return std::min<std::uint64_t>(
-        device.size(), std::max<std::uint64_t>(smallest_sample, device.block_limits().minimum));
-}
 
 }  // namespace
-
-std::optional<std::uint64_t> take_fingerprint(Device& device, TimePoint deadline, int& error)
-{
-    const std::uint64_t length = sample_length(device);
-    const std::uint64_t last = device.size() - length;
-    std::vector<std::shared_ptr<Asked>> samples;
-    for (std::uint64_t i = 0; i < sample_count; i++) {
-        const std::uint64_t at = last / (sample_count - 1) * i;
-        samples.push_back(ask_for(device, at / sample_alignment * sample_alignment, length));
-    }
-    std::uint64_t hash = device.size();
-    for (const auto& sample : samples) {
-        const std::optional<int> result = sample->wait(deadline);
-        if (result != 0) {
-            error = result.value_or(ETIMEDOUT);
-            return std::nullopt;
-        }
-        hash = XXH3_64bits_withSeed(sample->buffer.memory.get(), length, hash);
-    }
-    return hash;
-}
 
 Source::Source(Setup setup, Reporter& reporter, Counters& counters)
     : setup_(std::move(setup)), reporter_(reporter), counters_(counters), device_(setup_.device),
@@ -212,6 +142,7 @@ int Source::check_content(TimePoint deadline)
         return trusted_ ? 0 : EIO;
     }
     checking_ = true;
+    std::uint64_t epoch = 0;
     const std::shared_ptr<Device> device = device_;
     const std::optional<std::uint64_t> expected = fingerprint_;
     lock.unlock();
@@ -219,8 +150,9 @@ int Source::check_content(TimePoint deadline)
     int error = 0;
     std::optional<std::uint64_t> taken;
     do {
+        epoch = epoch_;
         taken = take_fingerprint(*device, deadline, error);
-    } while (!taken && again(error, deadline));
+    } while ((!taken && link_returns(error, deadline)) || (taken && epoch != epoch_));
     if (taken && expected && *taken != *expected) {
         refuse(fmt::format("the content of the source '{}' is not what was copied (samples of it "
                            "have the checksum {:016x}, they had {:016x}); bring the right source "
@@ -236,7 +168,7 @@ int Source::check_content(TimePoint deadline)
     checking_ = false;
     if (taken && !refused_) {
         fingerprint_ = taken;
-        trusted_ = true;
+        trusted_ = epoch == epoch_;
     }
     changed_.notify_all();
     return trusted_ ? 0 : EIO;
@@ -244,8 +176,14 @@ int Source::check_content(TimePoint deadline)
 
 void Source::submit(std::shared_ptr<Request> request, Completion done)
 {
-    if (const auto device = this->device()) {
-        device->submit(std::move(request), std::move(done));
+    // A connection that is made while we are here may lead to another image:
+    // what was answered since then does not count.
+    const std::uint64_t epoch = epoch_;
+    const auto device = this->device();
+    if (device && trusted_) {
+        device->submit(std::move(request), [this, epoch, done = std::move(done)](int error) {
+            done(error == 0 && epoch != epoch_ ? ENOTCONN : error);
+        });
     } else {
         done(ENOTCONN);
     }
@@ -273,7 +211,8 @@ int Source::ask(const Request& request, TimePoint deadline, ExtentList& extents)
     }
 }
 
-bool Source::again(int error, TimePoint deadline)
+/// Waits until the link is up, with whatever is at its other end.
+bool Source::link_returns(int error, TimePoint deadline)
 {
     if (error != ENOTCONN && error != ESHUTDOWN) {
         return false;
@@ -282,7 +221,6 @@ bool Source::again(int error, TimePoint deadline)
         return false;  // nobody would make the link again meanwhile
     }
     std::unique_lock lock(mutex_);
-    trusted_ = false;  // who knows what comes back
     while (!closed_ && !refused_ && !away_ && real_clock().now() < deadline) {
         if (device_ && device_->link() == Link::up) {
             return true;
@@ -293,6 +231,11 @@ bool Source::again(int error, TimePoint deadline)
     lock.unlock();
     lose(why.empty() ? "its connection has ended" : why);
     return false;
+}
+
+bool Source::again(int error, TimePoint deadline)
+{
+    return link_returns(error, deadline) && ready(deadline) == 0;
 }
 
 void Source::wait_stopping(milliseconds time)
@@ -328,7 +271,11 @@ void Source::run()
             try_open();
             next_open = real_clock().now() + open_interval;
         } else if (device && device->link() == Link::returned) {
-            trusted_ = false;
+            {
+                const std::lock_guard lock(mutex_);
+                epoch_++;
+                trusted_ = false;
+            }
             device->resume();
             changed_.notify_all();
             next_probe = now;
@@ -376,10 +323,7 @@ void Source::probe(const std::shared_ptr<Device>& device)
         }
     }
     const Buffer buffer = take_buffer(sample_length(*device));
-    auto request = std::make_shared<Request>();
-    request->length = buffer.size;
-    request->into = buffer.span();
-    request->owner = buffer.memory;
+    auto request = read_request(buffer, 0);
     // Our own life ends only after the device's (see stop()).
     device->submit(request, [this](int error) {
         {

@@ -39,10 +39,6 @@
 
 namespace resilience::cor {
 
-/// Reads samples of `device` and hashes them.  nullopt, with `error` (errno)
-/// set, if they cannot be read by `deadline`.
-std::optional<std::uint64_t> take_fingerprint(Device& device, TimePoint deadline, int& error);
-
 /// All members are safe to call from any thread unless they say otherwise.
 class Source {
 public:
@@ -73,7 +69,8 @@ public:
     int ready(TimePoint deadline);
 
     /// Starts a read or an extents request; ready() was 0.  `done` is called
-    /// once, with ENOTCONN if there is no source.
+    /// once, with ENOTCONN if there is no source, or if it was connected to anew
+    /// meanwhile: then it has to be asked again.
     void submit(std::shared_ptr<Request> request, Completion done);
     /// Carries it out, until `deadline`.  The answer is copied on success.
     int ask(const Request& request, TimePoint deadline, ExtentList& extents);
@@ -96,8 +93,8 @@ public:
     Capabilities capabilities() const;
 
 private:
+    bool link_returns(int error, TimePoint deadline);
     void run();
-    void poll();
     void try_open();
     void probe(const std::shared_ptr<Device>& device);
     int check_content(TimePoint deadline);
@@ -110,6 +107,7 @@ private:
     Counters& counters_;
     std::atomic<bool> away_{false};
     std::atomic<bool> trusted_{false};   ///< the content was checked since the last connection
+    std::atomic<std::uint64_t> epoch_{0};  ///< counts connections that were made again
     std::atomic<bool> refused_{false};
     std::atomic<bool> closed_{false};
 
