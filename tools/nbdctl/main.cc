@@ -42,7 +42,7 @@ void describe(CLI::App& app, Options& options)
     app.footer("Commands of nbdctl itself:\n"
                "  help         list the server's commands and their arguments\n"
                "  watch        print events as they come\n"
-               "  progress     show how far resyncs are, until all are done\n"
+               "  progress     show how far resyncs (or a stream) are, until all are done\n"
                "  wait-resync  the same, in silence\n\n"
                "Exit status: 0 done, 1 the server refused, 2 wrong usage, 3 no connection,\n"
                "4 out of time.");

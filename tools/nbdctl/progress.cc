@@ -53,9 +53,20 @@ private:
     std::string last_;
 };
 
+/// The work that a server can show progress of: "resync" or "stream".
+std::string long_work(QmpClient& client, Clock::time_point deadline)
+{
+    for (const Json& command : client.execute("query-commands", Json::object(), deadline)) {
+        if (command.value("name", "") == "query-stream") {
+            return "stream";
+        }
+    }
+    return "resync";
+}
+
 }  // namespace
 
-Progress read_progress(const Json& answer)
+Progress read_progress(const Json& answer, const std::string& what)
 try {
     Progress all;
     for (const Json& one : answer) {
@@ -71,15 +82,17 @@ try {
             all.children += (all.children.empty() ? "" : ", ") + printable(child);
         }
         if (all.failed.empty() && state == "failed") {
-            all.failed = fmt::format("the resync of {} has failed", printable(child));
-        } else if (all.failed.empty() && state == "cancelled" && remaining > 0) {
-            all.failed = fmt::format("the resync of {} was cancelled", printable(child));
+            all.failed = fmt::format("the {} of {} has failed", what, printable(child));
+        } else if (all.failed.empty() && remaining > 0 &&
+                   (state == "cancelled" || state == "stopped" || state == "off")) {
+            all.failed = fmt::format("the {} of {} was {}", what, printable(child), state);
         }
     }
     return all;
 } catch (const Json::exception&) {
-    throw ToolError(Exit::connection, "query-resync: the server's answer cannot be understood: " +
-                                          printable(to_line(answer)));
+    throw ToolError(Exit::connection,
+                    fmt::format("query-{}: the server's answer cannot be understood: {}", what,
+                                printable(to_line(answer))));
 }
 
 std::string progress_text(const Progress& progress, std::optional<double> bytes_per_second)
@@ -101,18 +114,20 @@ void run_progress(const Options& options, bool show)
     const auto stall_limit = options.limit(reply_limit);
     const auto interval = std::chrono::milliseconds(static_cast<int>(options.interval * 1000));
     QmpClient client(options.socket, Clock::now() + stall_limit);
+    const std::string what = long_work(client, Clock::now() + stall_limit);
     Display display(show);
     tools::Speed speed;
     std::optional<std::uint64_t> best;  // the least that remained so far
     auto moved = Clock::now();
     while (true) {
         const Progress now = read_progress(
-            client.execute("query-resync", Json::object(), Clock::now() + stall_limit));
+            client.execute("query-" + what, Json::object(), Clock::now() + stall_limit), what);
         if (!now.failed.empty()) {
             throw ToolError(Exit::refused, now.failed);
         }
         if (now.finished) {
-            display.update(progress_bar({1, 1, 0, "", "", true}, 20), "in sync");
+            display.update(progress_bar({1, 1, 0, "", "", true}, 20),
+                           what == "resync" ? "in sync" : "complete");
             return;
         }
         // New writes make more to do; only getting nearer to the end counts.
@@ -124,8 +139,8 @@ void run_progress(const Options& options, bool show)
                        progress_text(now, speed.update(now.done, Clock::now())));
         if (Clock::now() - moved >= stall_limit) {
             throw ToolError(Exit::timeout,
-                            fmt::format("the resync of {} has got no nearer to its end for {} s",
-                                        now.children, stall_limit.count() / 1000.0));
+                            fmt::format("the {} of {} has got no nearer to its end for {} s",
+                                        what, now.children, stall_limit.count() / 1000.0));
         }
         std::this_thread::sleep_for(std::min(interval, stall_limit));
     }

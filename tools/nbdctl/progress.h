@@ -10,7 +10,7 @@
 
 namespace resilience::nbdctl {
 
-/// How far the resyncs of one answer of query-resync are, all together.
+/// How far the resyncs (or streams) of one answer are, all together.
 struct Progress {
     std::uint64_t total = 0;      ///< bytes
     std::uint64_t done = 0;
@@ -20,9 +20,10 @@ struct Progress {
     bool finished = true;         ///< nothing remains, and what was copied is durable
 };
 
-/// Reads an answer of query-resync: an array of {child, state, total-bytes,
-/// done-bytes, remaining-bytes}.  Throws ToolError for anything else.
-Progress read_progress(const Json& answer);
+/// Reads an answer of query-resync or query-stream: an array of {child, state,
+/// total-bytes, done-bytes, remaining-bytes}.  Throws ToolError for anything else.
+/// `what` is the word for it: "resync" or "stream".
+Progress read_progress(const Json& answer, const std::string& what = "resync");
 
 /// "children.1: 45.2 %, 3.6 GiB of 8 GiB, 120 MiB/s, 0:35 left"
 std::string progress_text(const Progress& progress, std::optional<double> bytes_per_second);
