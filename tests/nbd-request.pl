@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# nbd-request.pl SOCKET zero|trim|status OFFSET LENGTH
+# nbd-request.pl SOCKET zero|trim|cache|status OFFSET LENGTH
 #
 # Sends one NBD request exactly as it is told.  The usual clients cut long
 # requests into pieces and round their lengths, so they never ask for what NBD
@@ -20,9 +20,9 @@ use constant {
     CHUNK_DONE => 1, CHUNK_STATUS => 5, CHUNK_ERROR => 1 << 15,
     CMD_DISC => 2,
 };
-my %command = (trim => 4, zero => 6, status => 7);
+my %command = (trim => 4, cache => 5, zero => 6, status => 7);
 
-@ARGV == 4 && $command{$ARGV[1]} or die "usage: nbd-request.pl SOCKET zero|trim|status OFFSET LENGTH\n";
+@ARGV == 4 && $command{$ARGV[1]} or die "usage: nbd-request.pl SOCKET zero|trim|cache|status OFFSET LENGTH\n";
 my ($path, $name, $offset, $length) = @ARGV;
 
 $SIG{ALRM} = sub { give_up('no answer within 30 s') };
