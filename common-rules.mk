@@ -47,6 +47,7 @@ common_replay = $(top_builddir)/common/replay/libreplay.la
 common_core = $(top_builddir)/common/core/libcore.la
 common_nbdkit = $(top_builddir)/common/nbdkit/libnbdkit-shim.la
 common_tools = $(top_builddir)/tools/common/libtools.la
+common_crash = $(top_builddir)/tools/nbdcrash/libcrash.la
 common_libs = \
 	$(common_control) \
 	$(common_device) \

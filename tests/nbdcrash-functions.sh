@@ -13,7 +13,10 @@
 requires_command "no JSON::PP here" perl -MJSON::PP -MDigest::SHA -e 1
 
 log=$tmpdir/sample
-samples=$data/logs
+# Copies, because an index is made beside each log that is looked at.
+samples=$tmpdir/samples
+cp -r "$data/logs" "$samples"
+chmod -R u+w "$samples"
 
 # crash ARGUMENT...: nbdcrash, with a limit of 60 s.
 crash() { timeout 60 "$nbdcrash" "$@"; }

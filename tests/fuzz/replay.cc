@@ -22,8 +22,10 @@ int main(int argc, char* argv[])
 {
     const std::filesystem::path corpus = argc > 1 ? argv[1] : DEFAULT_CORPUS;
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(corpus)) {
-        files.push_back(entry.path());
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(corpus)) {
+        if (entry.is_regular_file()) {
+            files.push_back(entry.path());
+        }
     }
     std::sort(files.begin(), files.end());
 
