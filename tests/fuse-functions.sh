@@ -60,15 +60,19 @@ as_disk()
     shift 2
     device=$(timeout 30 losetup --find --show "$@" "$file") || return
     _loop[$id]=$device
-    cleanup_fn timeout 30 losetup -d "$device"
+    cleanup_fn no_disk "$id"
 }
 
-# no_disk ID: waits until the kernel has let the file go.
+# no_disk ID: waits until the kernel has let the file go.  Its number may be
+# another one's a moment later, so it is never detached twice.
 no_disk()
 {
-    timeout 30 losetup -d "${_loop[$1]}" && wait_for 20 _is_detached "${_loop[$1]}"
+    local device=${_loop[$1]:-}
+    [ -n "$device" ] || return 0
+    unset "_loop[$1]"
+    timeout 30 losetup -d "$device" && wait_for 20 _is_not_ours "$device"
 }
-_is_detached() { ! timeout 10 losetup "$1"; }
+_is_not_ours() { [[ $(timeout 10 losetup -n -O BACK-FILE "$1" 2> /dev/null) != "$tmpdir"/* ]]; }
 
 # mount_disk ID [OPTION...]: mount's options.
 mount_disk()
