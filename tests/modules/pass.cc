@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 
-#include "common/device/buffer_pool.h"
 #include "common/device/child_spec.h"
+#include "common/device/pending.h"
 
 namespace resilience {
 namespace {
@@ -84,39 +82,18 @@ public:
     }
 
 private:
-    struct Outcome {
-        std::mutex mutex;
-        std::condition_variable changed;
-        std::optional<int> error;
-    };
-
     int submit_and_wait(Request& request)
     {
-        auto copy = std::make_shared<Request>(request);
-        const Buffer buffer = take_buffer(std::max(request.into.size(), request.from.size()));
-        copy->owner = buffer.memory;
-        if (request.op == Op::read) {
-            copy->into = buffer.span();
-        } else if (request.op == Op::write) {
-            std::ranges::copy(request.from, buffer.memory.get());
-            copy->from = buffer.span();
-        }
-        auto outcome = std::make_shared<Outcome>();
-        below_->submit(copy, [outcome](int error) {
-            const std::lock_guard lock(outcome->mutex);
-            outcome->error = error;
-            outcome->changed.notify_all();
-        });
-        std::unique_lock lock(outcome->mutex);
-        if (!outcome->changed.wait_for(lock, timeout_,
-                                       [&] { return outcome->error.has_value(); })) {
+        Pending pending(*below_, request);
+        const auto error = pending.wait_until(real_clock().now() + timeout_);
+        if (!error) {
             return ETIMEDOUT;
         }
-        if (*outcome->error == 0 && request.op == Op::read) {
-            std::ranges::copy(copy->into, request.into.begin());
+        if (*error == 0 && request.op == Op::read) {
+            std::ranges::copy(pending.data(), request.into.begin());
         }
-        request.extents = std::move(copy->extents);
-        return *outcome->error;
+        request.extents = pending.take_extents();
+        return *error;
     }
 
     const std::shared_ptr<Device> below_;
