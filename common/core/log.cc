@@ -10,7 +10,7 @@ namespace {
 
 void to_stderr(Level level, const std::string& text) noexcept
 {
-    if (level == Level::error) {
+    if (level != Level::debug) {
         std::fprintf(stderr, "%s\n", text.c_str());
     }
 }

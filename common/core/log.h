@@ -3,7 +3,7 @@
 
 // What the library has to say to the person who runs the server.  nbdkit's
 // shims install a sink that calls nbdkit_error / nbdkit_debug; without one (in
-// unit tests) errors go to stderr and debug messages nowhere.
+// unit tests) errors and information go to stderr and debug messages nowhere.
 
 #include <string>
 #include <utility>
@@ -12,7 +12,9 @@
 
 namespace resilience::log {
 
-enum class Level { error, debug };
+/// error: something is wrong.  info: nothing is wrong, but people want to read
+/// it anyway (a summary at the end).  debug: only where it was asked for.
+enum class Level { error, info, debug };
 
 using Sink = void (*)(Level level, const std::string& text) noexcept;
 
@@ -26,6 +28,12 @@ template <typename... Args>
 void error(fmt::format_string<Args...> format, Args&&... args)
 {
     write(Level::error, fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <typename... Args>
+void info(fmt::format_string<Args...> format, Args&&... args)
+{
+    write(Level::info, fmt::format(format, std::forward<Args>(args)...));
 }
 
 template <typename... Args>

@@ -95,6 +95,21 @@ std::uint64_t parse_size(std::string_view key, std::string_view value)
     return *number << shift;
 }
 
+double parse_share(std::string_view key, std::string_view value)
+{
+    const bool percent = value.ends_with('%');
+    const std::string_view digits = percent ? value.substr(0, value.size() - 1) : value;
+    const bool plain = !digits.empty() && digits.find_first_not_of("0123456789.") == digits.npos;
+    double number = -1;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    const double most = percent ? 100 : 1;
+    if (!plain || error != std::errc() || end != digits.data() + digits.size() || number > most) {
+        refuse(key, value, "expects a share from 0 to 1, or from 0% to 100%");
+    }
+    return number / most;
+}
+
 std::chrono::milliseconds parse_duration(std::string_view key, std::string_view value,
                                          std::chrono::milliseconds min,
                                          std::chrono::milliseconds max)

@@ -24,6 +24,9 @@ std::uint64_t parse_integer(std::string_view key, std::string_view value, std::u
 /// 1024), as nbdkit's sizes.
 std::uint64_t parse_size(std::string_view key, std::string_view value);
 
+/// A share: "0.25" or "25%"; in [0, 1], or "0%" to "100%".
+double parse_share(std::string_view key, std::string_view value);
+
 /// A time: "10", "10s", "500ms", "2m"; seconds without a suffix; in [min, max].
 std::chrono::milliseconds parse_duration(std::string_view key, std::string_view value,
                                          std::chrono::milliseconds min,

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/nbdkit/callbacks.h"
 
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstdio>
 #include <limits>
 #include <new>
 #include <utility>
@@ -16,13 +21,34 @@
 namespace resilience::shim {
 namespace {
 
+/// Whether nbdkit has gone to the background: its stderr is /dev/null then.
+bool is_daemon() noexcept
+{
+    struct stat null = {};
+    struct stat now = {};
+    return stat("/dev/null", &null) == 0 && fstat(STDERR_FILENO, &now) == 0 &&
+           S_ISCHR(now.st_mode) && now.st_rdev == null.st_rdev;
+}
+
 // Never format a text of ours: it may hold a '%' from a path.
 void to_nbdkit(log::Level level, const std::string& text) noexcept
 {
-    if (level == log::Level::error) {
+    switch (level) {
+    case log::Level::error:
         nbdkit_error("%s", text.c_str());
-    } else {
+        break;
+    case log::Level::info:
+        // nbdkit has nothing between an error and what only -v shows, so it
+        // goes where nbdkit's errors go.
+        if (is_daemon()) {
+            syslog(LOG_USER | LOG_INFO, "%s", text.c_str());
+        } else {
+            std::fprintf(stderr, "nbdkit: %s\n", text.c_str());
+        }
+        break;
+    case log::Level::debug:
         nbdkit_debug("%s", text.c_str());
+        break;
     }
 }
 

@@ -70,3 +70,19 @@ TEST_CASE("times are seconds, unless they say other")
                                           "500ms or 2m (seconds without a suffix)");
     }
 }
+
+TEST_CASE("shares are a number from 0 to 1, or percent")
+{
+    CHECK(parse_share("key", "0") == 0);
+    CHECK(parse_share("key", "1") == 1);
+    CHECK(parse_share("key", "0.25") == 0.25);
+    CHECK(parse_share("key", "25%") == 0.25);
+    CHECK(parse_share("key", "0.5%") == 0.005);
+    CHECK(parse_share("key", "100%") == 1);
+    for (const char* bad : {"", "%", ".", "-1", "1.1", "101%", "0.1.2", "1e-3", "nan", "inf", " 1",
+                            "1 ", "50%%", "half"}) {
+        CHECK_THROWS_WITH(parse_share("key", bad),
+                          "key=" + std::string(bad) +
+                              ": expects a share from 0 to 1, or from 0% to 100%");
+    }
+}
