@@ -41,6 +41,14 @@ bool one_of(std::string_view value, std::initializer_list<std::string_view> word
 
 }  // namespace
 
+bool is_name(std::string_view text)
+{
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_';
+    });
+}
+
 bool parse_bool(std::string_view key, std::string_view value)
 {
     if (one_of(value, {"true", "t", "yes", "y", "on", "1"})) {

@@ -13,6 +13,10 @@
 
 namespace resilience {
 
+/// Whether people may give something this name: letters, digits, '-' and '_'.
+/// So no name can be taken for a path, a place ("children.2") or an option.
+bool is_name(std::string_view text);
+
 /// "true", "yes", "on", "1" / "false", "no", "off", "0" (nbdkit's words).
 bool parse_bool(std::string_view key, std::string_view value);
 

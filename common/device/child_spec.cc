@@ -192,4 +192,19 @@ std::string storage_identity(const ChildSpec& spec)
     return uri ? uri_identity(*uri) : "uri:" + spec.target;
 }
 
+std::optional<std::string> plugin_storage_identity(std::string_view key, std::string_view value,
+                                                   const std::string& directory)
+try {
+    if (key == "file" || key == "uri") {
+        return storage_identity(parse_child_spec(value, directory));
+    }
+    if (key == "socket") {
+        return storage_identity(
+            parse_child_spec(fmt::format("nbd+unix:///?socket={}", value), directory));
+    }
+    return std::nullopt;
+} catch (const SetupError&) {
+    return std::nullopt;  // no child of ours: what it may be given, the plugin knows
+}
+
 }  // namespace resilience

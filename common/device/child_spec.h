@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -55,5 +56,12 @@ std::shared_ptr<Device> open_child(const ChildSpec& spec, const ChildOptions& op
 /// inode of a file, the number of a block device, a normalised URI, a
 /// command line.  For a path that does not exist, the path itself.
 std::string storage_identity(const ChildSpec& spec);
+
+/// The same for what a plugin of nbdkit is told to open by `key`=`value`, as far
+/// as that is one of the parameters of its file and nbd plugins; else nullopt.
+/// Only to notice that a child is the same storage: another plugin may mean
+/// something else by such a key, but then it is hardly the same text.
+std::optional<std::string> plugin_storage_identity(std::string_view key, std::string_view value,
+                                                   const std::string& directory);
 
 }  // namespace resilience

@@ -15,8 +15,8 @@
 
 #include <nbdkit-filter.h>
 
+#include "common/core/errno_map.h"
 #include "common/core/log.h"
-#include "common/nbdkit/errno_map.h"
 
 namespace resilience::shim {
 namespace {

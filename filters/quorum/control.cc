@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/core/parameter.h"
 #include "common/device/thread_start.h"
 
 namespace resilience::quorum {

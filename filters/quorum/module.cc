@@ -111,19 +111,10 @@ try {
 }
 
 void QuorumModule::observe(std::string_view key, const std::string& value)
-try {
-    // What nbdkit's file and nbd plugins open.  Only to notice that a child is
-    // the same storage; with other plugins or filters in between this may be
-    // something else, but then it is not the same text either.
-    if (key == "file" || key == "uri") {
-        below_.push_back(
-            storage_identity(parse_child_spec(value, std::filesystem::current_path())));
-    } else if (key == "socket") {
-        below_.push_back(storage_identity(
-            parse_child_spec("nbd+unix:///?socket=" + value, std::filesystem::current_path())));
+{
+    if (auto identity = plugin_storage_identity(key, value, std::filesystem::current_path())) {
+        below_.push_back(std::move(*identity));
     }
-} catch (const SetupError&) {
-    // Not a child of ours: what the plugin may be given, the plugin knows.
 }
 
 QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view label)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/quorum/options.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "common/device/device.h"
@@ -17,14 +15,6 @@ std::string_view to_string(ReadPattern pattern)
     case ReadPattern::fastest: return "fastest";
     }
     return "unknown";
-}
-
-bool is_name(std::string_view text)
-{
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || c == '_';
-    });
 }
 
 void Options::settle(std::size_t children)

@@ -18,10 +18,6 @@ enum class ReadPattern : std::uint8_t {
 
 std::string_view to_string(ReadPattern pattern);
 
-/// Whether people may give a child, or a quorum, this name: letters, digits,
-/// '-' and '_'.  So no name can be taken for a place ("children.2").
-bool is_name(std::string_view text);
-
 /// Where writes are remembered that a child missed: 64 KiB.
 inline constexpr std::uint64_t stale_granularity = 64 << 10;
 

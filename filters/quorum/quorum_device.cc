@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/core/parameter.h"
 #include "common/device/thread_start.h"
 #include "filters/quorum/extents.h"
 #include "filters/quorum/read.h"

@@ -122,3 +122,13 @@ TEST_CASE("the same storage has the same identity")
     CHECK(identity("[ nbdkit null ]") == identity("[  nbdkit null  ]"));
     CHECK(identity("[ nbdkit null ]") != identity("[ nbdkit null ]", "/elsewhere"));
 }
+
+TEST_CASE("what a plugin is told to open is the same storage as a child of that name")
+{
+    using resilience::plugin_storage_identity;
+    CHECK(plugin_storage_identity("file", "missing", "/here") == identity("/here/missing"));
+    CHECK(plugin_storage_identity("uri", "nbd://host/x", "/here") == identity("nbd://host/x"));
+    CHECK(plugin_storage_identity("socket", "/s", "/here") == identity("nbd+unix:///?socket=/s"));
+    CHECK(plugin_storage_identity("size", "1M", "/here") == std::nullopt);
+    CHECK(plugin_storage_identity("file", "", "/here") == std::nullopt);
+}

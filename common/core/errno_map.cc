@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "common/nbdkit/errno_map.h"
+#include "common/core/errno_map.h"
 
 #include <cerrno>
 
