@@ -42,6 +42,7 @@ PATH=$RESILIENCE_BUILDDIR/tests/bin:${PATH//"$RESILIENCE_BUILDDIR/tests/bin:"/}
 # The modules and programs under test.
 # shellcheck disable=SC2034
 {
+    blkverify_filter=$abs_top_builddir/filters/blkverify/.libs/nbdkit-blkverify-filter.so
     cor_filter=$abs_top_builddir/filters/copy-on-read/.libs/nbdkit-copy-on-read-filter.so
     cor_plugin=$abs_top_builddir/plugins/copy-on-read/.libs/nbdkit-copy-on-read-plugin.so
     logreplay_plugin=$abs_top_builddir/plugins/logreplay/.libs/nbdkit-logreplay-plugin.so

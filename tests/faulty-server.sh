@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# A child that fails when it is told to: nbdkit's sh plugin on the image $IMAGE.
+# A server that fails when it is told to: nbdkit's sh plugin on the image $IMAGE.
 # The file $FAULTS says what fails, one fault per line, and may change at any
 # time:
 #

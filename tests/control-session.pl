@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# quorum-session.pl SOCKET EVENTS
+# control-session.pl SOCKET EVENTS
 #
 # One control client that stays: sends each line of its standard input as a
 # command, and prints each answer (JSON, keys sorted); before the first it prints
