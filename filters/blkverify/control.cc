@@ -40,14 +40,6 @@ Json quantile_us(const LatencyHistogram& histogram, double share)
     return std::chrono::ceil<std::chrono::microseconds>(*time).count();
 }
 
-std::uint64_t not_sampled(const OperationStatistics& s)
-{
-    // Those under way are in `requests` only; so it is about reads that ended.
-    const std::uint64_t asked = s.compared + s.not_comparable;
-    const std::uint64_t all = s.requests;
-    return all > asked ? all - asked : 0;
-}
-
 Json describe(Op op, const OperationStatistics& s)
 {
     Json row{{"operation", std::string(to_string(op))},
@@ -92,7 +84,7 @@ Json query_status(VerifyDevice& device)
             {"timeout-ms", options.timeout.count()},
             {"mismatches", device.mismatches().total()},
             {"compared-bytes", device.statistics().of(Op::read).compared_bytes.load()},
-            {"not-sampled", not_sampled(device.statistics().of(Op::read))},
+            {"not-sampled", device.statistics().of(Op::read).not_sampled.load()},
             {"reference", describe(device.reference())},
             {"operations", operations}};
 }
@@ -222,7 +214,7 @@ std::vector<std::string> summary(VerifyDevice& device)
     std::vector<std::string> lines;
     lines.push_back(fmt::format(
         "{}: {} mismatches; {} bytes were read and compared, {} reads were not sampled", name,
-        device.mismatches().total(), reads.compared_bytes.load(), not_sampled(reads)));
+        device.mismatches().total(), reads.compared_bytes.load(), reads.not_sampled.load()));
     for (const Op op : {Op::read, Op::write, Op::zero, Op::trim, Op::flush}) {
         const OperationStatistics& s = device.statistics().of(op);
         if (s.requests == 0) {

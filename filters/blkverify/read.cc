@@ -26,7 +26,11 @@ bool same_result(int test, int reference)
 
 int VerifyDevice::read(Request& request, std::uint32_t connection)
 {
-    return sampler_.next() ? read_both(request, connection) : on_test(request, Op::read);
+    if (sampler_.next()) {
+        return read_both(request, connection);
+    }
+    count(statistics_.of(Op::read).not_sampled);
+    return on_test(request, Op::read);
 }
 
 /// A read that cannot be compared, because the reference is away.

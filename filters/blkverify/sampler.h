@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 
 namespace resilience::blkverify {
@@ -11,15 +11,10 @@ namespace resilience::blkverify {
 /// random, so that a run is the same again.  Thread-safe.
 class Sampler {
 public:
-    /// `share` from 0 to 1; what is above 0 is 2^-32 at least.
-    explicit Sampler(double share) : step_(static_cast<std::uint64_t>(share * one))
+    /// `share` from 0 to 1; rounded up to a multiple of 2^-32.
+    explicit Sampler(double share) : step_(static_cast<std::uint64_t>(std::ceil(share * one)))
     {
-        if (share > 0) {
-            step_ = std::max<std::uint64_t>(step_, 1);
-        }
     }
-
-    bool never() const { return step_ == 0; }
 
     /// Whether the next request is chosen.
     bool next()

@@ -13,6 +13,7 @@ namespace resilience::blkverify {
 /// Exact counts of one operation, and how long each side took.
 struct OperationStatistics {
     std::atomic<std::uint64_t> requests{0};        ///< of clients
+    std::atomic<std::uint64_t> not_sampled{0};     ///< reads that were not chosen
     std::atomic<std::uint64_t> compared{0};        ///< both sides answered, and were compared
     std::atomic<std::uint64_t> compared_bytes{0};  ///< of read data
     std::atomic<std::uint64_t> not_comparable{0};  ///< untrusted, or the reference was away
