@@ -73,10 +73,18 @@ std::string scalar(const std::string& key, const Json& value, bool exact)
     return list.empty() ? "-" : list;
 }
 
-bool is_table(const Json& value)
+bool has_rows(const Json& value)
 {
     return value.is_array() && !value.empty() &&
            std::all_of(value.begin(), value.end(), [](const Json& row) { return row.is_object(); });
+}
+
+/// Objects that fit on a line each.
+bool is_table(const Json& value)
+{
+    return has_rows(value) && std::all_of(value.begin(), value.end(), [](const Json& row) {
+               return std::none_of(row.begin(), row.end(), has_rows);
+           });
 }
 
 std::vector<std::string> columns_of(const Json& rows)
@@ -129,6 +137,18 @@ std::string render_table(const Json& rows, std::string_view indent)
     return text;
 }
 
+std::string render_object(const Json& object, const std::string& indent);
+
+/// Objects that hold tables of their own, one after the other.
+std::string render_records(const Json& records, const std::string& indent)
+{
+    std::string text;
+    for (const Json& record : records) {
+        text += (text.empty() ? "" : "\n") + render_object(record, indent);
+    }
+    return text;
+}
+
 std::string render_object(const Json& object, const std::string& indent)
 {
     std::size_t columns = 0;
@@ -140,6 +160,8 @@ std::string render_object(const Json& object, const std::string& indent)
         const std::string label = printable(key) + ":";
         if (is_table(value)) {
             text += indent + label + "\n" + render_table(value, indent + "  ");
+        } else if (has_rows(value)) {
+            text += indent + label + "\n" + render_records(value, indent + "  ");
         } else if (value.is_object() && !value.empty()) {
             text += indent + label + "\n" + render_object(value, indent + "  ");
         } else {
@@ -209,6 +231,9 @@ std::string render(const Json& value)
     }
     if (is_table(value)) {
         return render_table(value, "");
+    }
+    if (has_rows(value)) {
+        return render_records(value, "");
     }
     return scalar("", value, true) + "\n";
 }

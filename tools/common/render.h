@@ -11,7 +11,8 @@
 namespace resilience::tools {
 
 /// Any value as text for people: an object as "key: value" lines, an array of
-/// objects as a table.  Ends with a newline unless it is empty.
+/// objects as a table, or one after the other if they hold tables themselves.
+/// Ends with a newline unless it is empty.
 ///
 /// Numbers get the unit that their key's ending names ("-bytes", "-ms", ...).
 std::string render(const Json& value);
