@@ -18,6 +18,8 @@ works "cow below" --filter="$pass_filter" --filter=cow memory 8M
 works "cow above" --filter=cow --filter="$pass_filter" memory 8M
 works "delay below" --filter="$pass_filter" --filter=delay memory 8M wdelay=10ms
 works "delay above" --filter=delay --filter="$pass_filter" memory 8M wdelay=10ms
+works "a delay while it is opened, below" --filter="$pass_filter" --filter=delay memory 8M \
+    delay-open=10ms
 works "offset below" --filter="$pass_filter" --filter=offset memory 9M offset=1M
 works "several below" --filter="$pass_filter" --filter=stats --filter=blocksize --filter=delay \
     memory 8M rdelay=1ms statsfile=/dev/null

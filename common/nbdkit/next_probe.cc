@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,12 +25,25 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Until the server serves, nbdkit_nanosleep takes descriptor 0 for the pipe by
+/// which the server is told to end, and aborts when it is readable, as /dev/null
+/// is.  Here it never is.  (A plugin or filter may sleep while it is opened.)
+void make_input_silent() noexcept
+{
+    const int silent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (silent > STDIN_FILENO) {
+        dup2(silent, STDIN_FILENO);
+        close(silent);
+    }
+}
+
 /// In the probe process: never returns, and never lets it run the server's
 /// clean-up on its way out.
 [[noreturn]] void run_probe(nbdkit_backend* backend, bool after_fork, int answer_fd) noexcept
 {
     const rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);  // a crash is an answer here, not news
+    make_input_silent();
 
     if (after_fork && !plugin_after_fork()) {
         _exit(EXIT_FAILURE);
