@@ -15,6 +15,7 @@ for round in $(seq "$(rounds 5)"); do
     cor_form=$([ $((round % 2)) -eq 0 ] && echo filter || echo plugin)
     # The two forms name the source alike.
     start_cor c "$tmpdir/source.raw" cor-stream=true cor-stream-rate=8M cor-cluster-size=64K
+    rm -f "$tmpdir/client.log"  # of the last round
     timeout 60 "$clients/flushed" run "$(uri_of c)" "$tmpdir/ledger" --seconds=20 \
         --seed=$((SEED + round)) > "$tmpdir/client.log" 2>&1 &
     client=$!
@@ -22,7 +23,7 @@ for round in $(seq "$(rounds 5)"); do
     timeout 60 nbdcopy --no-extents "$(uri_of c)" null: > /dev/null 2>&1 &
     reader=$!
     at_exit_kill $reader
-    wait_for 30 grep -q 'judged\|sector' "$tmpdir/client.log"
+    wait_for 60 grep -q 'judged\|sector' "$tmpdir/client.log"
     sleep "0.$((RANDOM % 90 + 10))"
     kill_nbdkit c
     wait $client
