@@ -34,6 +34,7 @@ constexpr std::size_t source = 64;
 }  // namespace header_at
 
 static_assert(sector_at::hash + 8 == sector_bytes);
+static_assert(header_at::reserved + 16 == header_at::source);
 static_assert(header_at::source + largest_source == payload_of_page);
 
 enum HeaderFlag : std::uint32_t { flag_complete = 1, flag_fingerprint = 2 };
