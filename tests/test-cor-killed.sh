@@ -35,5 +35,9 @@ done
 [ "$flushes" -gt 0 ] || fail "there was not a single flush"
 start_cor c "$tmpdir/source.raw"
 ok "at the end" timeout 60 "$clients/flushed" run "$(uri_of c)" "$tmpdir/ledger" --seconds=0
+# What block status calls zeroes is zeroes, also after all those crashes.
+ok "by block status" timeout 60 nbdcopy "$(uri_of c)" "$tmpdir/sparse.raw"
+ok "and without" timeout 60 nbdcopy --no-extents "$(uri_of c)" "$tmpdir/full.raw"
+same_content "$tmpdir/sparse.raw" "$tmpdir/full.raw" "the content is the same"
 same_content "$tmpdir/source.raw" "$tmpdir/before.raw" "the source was never written"
 done_testing
