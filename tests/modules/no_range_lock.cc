@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// A range lock that locks nothing, linked in place of the real one into a quorum
-// that shows what would happen without: see test-quorum-stress-needs-lock.sh.
+// A range lock that locks nothing, linked in place of the real one into modules
+// that show what would happen without: see test-quorum-stress-needs-lock.sh and
+// test-blkverify-needs-lock.sh.
 
 #include "common/device/range_lock.h"
 
