@@ -268,8 +268,8 @@ private:
                 add_sectors(tear, range);
             }
             std::ranges::sort(tear.sectors);
-            const auto same = std::ranges::unique(tear.sectors);
-            tear.sectors.erase(same.begin(), same.end());
+            tear.sectors.erase(std::unique(tear.sectors.begin(), tear.sectors.end()),
+                               tear.sectors.end());
             torn_.push_back(std::move(tear));
         }
     }
