@@ -35,7 +35,7 @@ flip()
 log=$tmpdir/disk.logwrites
 empty_image "$tmpdir/disk.img" 64K
 start_logwrites l
-requests l 'write -P 0x41 0 512' 'write -P 0x42 600 100' flush 'discard 0 4k' flush > /dev/null
+requests l 'write -P 0x41 0 512' 'write -P 0x42 600 100' flush 'discard 8k 4k' flush > /dev/null
 stop_nbdkit l
 is "$(flip "$log" 23 "$tmpdir/disk.img")" "" "a log of ours: an error, or the right device"
 

@@ -39,7 +39,8 @@ empty_image "$tmpdir/disk.img" 1M
 log=$tmpdir/disk.logwrites
 start_logwrites l
 requests l 'write -P 0x41 0 4k' 'write -P 0x41 0 4k' flush 'write -P 0x41 0 4k' \
-    'write -f -P 0x41 0 4k' 'discard 0 4k' 'write -P 0x41 0 4k' 'write -z 8k 4k' flush > /dev/null
+    'write -f -P 0x41 0 4k' 'discard 0 4k' 'write -P 0x41 0 4k' 'discard 0 4k' \
+    'write -P 0 0 4k' 'write -P 0x41 0 4k' 'write -z 8k 4k' flush > /dev/null
 stop_nbdkit l
 is "$(field dropped-entries compact "$log" "$out" --force)" 2 \
     "the same bytes twice are dropped; not FUA, not behind a discard, not zeroes on nothing"
