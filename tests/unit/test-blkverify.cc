@@ -49,6 +49,39 @@ struct Recorder : Observer {
     }
 };
 
+/// Keeps a device inside a request, until it is told to go on.
+class Gate {
+public:
+    Gate(FaultyDevice& device, Op op)
+    {
+        device.on_request([this, op](const Request& request) {
+            std::unique_lock lock(mutex_);
+            if (request.op == op && !open_) {
+                inside_ = true;
+                changed_.notify_all();
+                changed_.wait(lock, [this] { return open_; });
+            }
+        });
+    }
+    void wait_inside()
+    {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return inside_; });
+    }
+    void open()
+    {
+        const std::lock_guard lock(mutex_);
+        open_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool inside_ = false;
+    bool open_ = false;
+};
+
 /// Two equal devices and a verifier over them.
 struct World {
     std::shared_ptr<FaultyDevice> test = std::make_shared<FaultyDevice>(device_size, "test");
@@ -56,12 +89,14 @@ struct World {
     Recorder seen;
     std::shared_ptr<VerifyDevice> device;
 
-    explicit World(OnMismatch mode = OnMismatch::report, double sample = 1)
+    explicit World(OnMismatch mode = OnMismatch::report, double sample = 1,
+                   std::chrono::milliseconds timeout = 100ms, std::uint32_t block = 1)
     {
         Options options;
         options.on_mismatch = mode;
         options.sample = sample;
-        options.timeout = 100ms;
+        options.timeout = timeout;
+        raw->limits().minimum = block;
         device = std::make_shared<VerifyDevice>(options, test, raw, seen);
     }
 
@@ -77,6 +112,14 @@ struct World {
     }
     std::uint64_t untrusted() const { return device->reference().untrusted_bytes(); }
     const OperationStatistics& of(Op op) const { return device->statistics().of(op); }
+    /// The reference is restarted, and what was not flushed is gone.
+    void restart_reference()
+    {
+        raw->drop_link();
+        raw->forget_unflushed();
+        raw->return_link();
+        CHECK(comes_back());
+    }
     bool comes_back()
     {
         return eventually([this] {
@@ -260,10 +303,7 @@ TEST_CASE("what was not flushed when the link was lost is not trusted")
     CHECK(perform(*world.device, simple(Op::flush, 0, 0)) == 0);
     CHECK(world.write(131072, 512) == 0);
     CHECK(perform(*world.device, simple(Op::zero, 262144, 512, {.fua = true})) == 0);
-    world.raw->drop_link();
-    world.raw->forget_unflushed();
-    world.raw->return_link();
-    CHECK(world.comes_back());
+    world.restart_reference();
     CHECK(world.seen.lost == 1);
     CHECK(world.untrusted() == 65536);  // at 128 KiB; the FUA write is durable
     CHECK(world.read(131072, 4096) == 0);
@@ -283,6 +323,80 @@ TEST_CASE("a flush that was answered before the link was lost makes nothing untr
     world.raw->return_link();
     CHECK(world.comes_back());
     CHECK(world.untrusted() == 65536);  // the flush has failed: it is not durable
+}
+
+TEST_CASE("a write that the reference has forgotten before it is concluded")
+{
+    World world;
+    Gate gate(*world.test, Op::write);
+    std::thread writer([&] { CHECK(world.write(0, 4096) == 0); });
+    gate.wait_inside();  // the reference has done its part
+    world.restart_reference();
+    gate.open();
+    writer.join();
+    CHECK(world.untrusted() == 4096);
+    CHECK(world.read(0, 4096) == 0);
+    CHECK(world.seen.found.empty());
+}
+
+TEST_CASE("a flush that was answered before a restart says nothing about after it")
+{
+    World world;
+    CHECK(world.write(0, 512) == 0);
+    Gate gate(*world.test, Op::flush);
+    std::thread flusher(
+        [&] { CHECK(perform(*world.device, simple(Op::flush, 0, 0)) == 0); });
+    gate.wait_inside();
+    world.restart_reference();
+    gate.open();
+    flusher.join();
+    CHECK(world.untrusted() == 65536);
+}
+
+TEST_CASE("a read from before a restart is not compared")
+{
+    World world;
+    Gate gate(*world.test, Op::read);
+    std::thread reader([&] { CHECK(world.read(0, 512) == 0); });
+    gate.wait_inside();
+    world.restart_reference();
+    gate.open();
+    reader.join();
+    CHECK(world.of(Op::read).compared == 0);
+    CHECK(world.of(Op::read).not_comparable == 1);
+}
+
+TEST_CASE("a device under test that hangs: others go on, and on its range they end")
+{
+    World world(OnMismatch::report, 1, 10ms);
+    Gate gate(*world.test, Op::write);
+    std::thread writer([&] { CHECK(world.write(0, 4096) == 0); });
+    gate.wait_inside();
+    CHECK(world.read(8192, 512) == 0);
+    CHECK(world.read(0, 512) == EIO);
+    CHECK(perform(*world.device, simple(Op::zero, 0, 512)) == EIO);
+    gate.open();
+    writer.join();
+    CHECK(world.read(0, 512) == 0);
+}
+
+TEST_CASE("writes to parts of one block of the reference wait for each other")
+{
+    World world(OnMismatch::report, 1, 100ms, 4096);
+    Gate gate(*world.test, Op::write);
+    std::thread first([&] { CHECK(world.write(0, 512) == 0); });
+    gate.wait_inside();
+    std::atomic<bool> done{false};
+    std::thread second([&] {
+        CHECK(perform(*world.device, simple(Op::zero, 3584, 512)) == 0);
+        done = true;
+    });
+    std::this_thread::sleep_for(20ms);
+    CHECK_FALSE(done);
+    CHECK(perform(*world.device, simple(Op::zero, 4096, 512)) == 0);
+    gate.open();
+    first.join();
+    second.join();
 }
 
 TEST_CASE("a write that was cut off has time to end before the reference is asked again")
