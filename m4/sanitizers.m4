@@ -16,6 +16,9 @@ AC_DEFUN([RES_ENABLE_SANITIZERS], [
     AS_IF([test "x$enable_sanitizers" != xno], [
         SANITIZER_CXXFLAGS="-fsanitize=$enable_sanitizers -fno-sanitize-recover=all -fno-omit-frame-pointer"
         AS_IF([$CXX --version | grep -q clang], [res_clang=yes], [res_clang=no])
+        dnl With a sanitizer gcc warns of what is not so, in its own <regex> even.
+        AS_IF([test $res_clang = no],
+            [SANITIZER_CXXFLAGS="$SANITIZER_CXXFLAGS -Wno-maybe-uninitialized"])
         for res_name in `echo "$enable_sanitizers" | tr ',' ' '`; do
             AS_CASE([$res_name],
                 [address], [res_gcc=libasan.so res_llvm=asan],
