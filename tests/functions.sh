@@ -80,9 +80,11 @@ fail()
     _failed=$((_failed + 1))
     printf 'not ok %d - %s\n' "$_count" "$1"
     shift
-    local detail
+    local detail frame=1
     for detail; do diag "$detail"; done
-    diag "at ${BASH_SOURCE[2]:-?} line ${BASH_LINENO[1]:-?}"
+    # Where the caller of ok, is and so on is, or the test itself that calls this.
+    [ ${#FUNCNAME[@]} -gt 2 ] || frame=0
+    diag "at ${BASH_SOURCE[frame + 1]} line ${BASH_LINENO[frame]}"
     return 1
 }
 
@@ -212,6 +214,9 @@ requires_nbdkit_filter()
 
 # Sanitizers make things slow, and some things impossible.
 requires_no_sanitizers() { [ "$sanitizers" = no ] || skip_all "sanitizers are on"; }
+
+# with_sanitizers: for a single test in a script.
+with_sanitizers() { [ "$sanitizers" != no ]; }
 
 # ---- cleaning up -------------------------------------------------------------
 

@@ -58,7 +58,11 @@ diag "$(cat "$tmpdir/.sent")"
 stress_ends "meanwhile clients read what is right"
 does "and the socket works" query-status
 memory=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$(pid_of q)/status")
-ok "it was not kept in memory ($memory KiB at most)" test "$memory" -lt 100000
+if with_sanitizers; then
+    skip "it was not kept in memory" "a sanitizer's own memory is counted too"
+else
+    ok "it was not kept in memory ($memory KiB at most)" test "$memory" -lt 100000
+fi
 identical "the children are equal"
 stop_nbdkit q
 is $? 0 "the server ends properly"
