@@ -73,7 +73,7 @@ std::string describe(const Catch::AssertionStats& stats)
         text << "\n    message: " << result.getMessage();
     }
     for (const auto& info : stats.infoMessages) {
-        if (info.message != result.getMessage()) {
+        if (info.message != std::string(result.getMessage())) {
             text << "\n    info: " << info.message;
         }
     }
