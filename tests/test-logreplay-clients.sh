@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The clients that people use can all open a state: nbdinfo, nbdcopy, nbdfuse,
-# qemu-img, qemu-io, qemu-nbd, guestfish.
+# qemu-img, qemu-io, qemu-nbd (and guestfish, where it is).
 . "${0%/*}/logreplay-functions.sh"
 . "${0%/*}/fuse-functions.sh"
 requires e2fsck qemu-img
@@ -33,9 +33,9 @@ if command -v nbdfuse > /dev/null && [ -c /dev/fuse ] && [ "$(id -u)" = 0 ]; the
 else
     skip "nbdfuse" "no FUSE here"
 fi
+# libguestfs brings a kernel and a virtual machine, so it is nothing that the tests
+# install; where it is, it is one point more.
 if command -v guestfish > /dev/null; then
     ok "guestfish" timeout 300 guestfish --format=raw -a "nbd://?socket=$tmpdir/r.sock" run : list-devices
-else
-    skip "guestfish" "is not installed"
 fi
 done_testing
