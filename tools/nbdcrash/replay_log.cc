@@ -34,6 +34,14 @@ namespace resilience::nbdcrash {
 
 namespace {
 
+/// To the standard output.  Whoever read it may be gone (`replay-log -v | head`):
+/// the work goes on without a listener.
+template <typename... Args>
+void say(fmt::format_string<Args...> format, Args&&... args)
+{
+    std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stdout);
+}
+
 using namespace writelog;
 
 constexpr int exit_failure = 1;
@@ -69,11 +77,11 @@ public:
     int run()
     {
         if (options_.num_entries && !options_.find) {
-            fmt::print("{}\n", entries_);
+            say("{}\n", entries_);
             return 0;
         }
         if (options_.replay.empty() && !options_.find) {
-            fmt::print("Log version={}, sectorsize={}, entries={}\n", log_version, sector_size_,
+            say("Log version={}, sectorsize={}, entries={}\n", log_version, sector_size_,
                        entries_);
             return 0;
         }
@@ -143,7 +151,7 @@ private:
         for (; next_ < options_.start_entry; next_++) {
             const Entry entry = at(next_);
             if (options_.verbose > 1) {
-                fmt::print("seek entry {}@{}: {}, size {}, flags 0x{:x}\n", next_,
+                say("seek entry {}@{}: {}, size {}, flags 0x{:x}\n", next_,
                            body_sector(next_) - 1, entry.sector, entry.sectors * sector_size_,
                            entry.flags);
             }
@@ -154,7 +162,7 @@ private:
     void print_seek(std::uint64_t number, const Entry& entry) const
     {
         if (options_.verbose > 1) {
-            fmt::print("seek entry {}@{}: {}, size {}, flags 0x{:x}({})\n", number,
+            say("seek entry {}@{}: {}, size {}, flags 0x{:x}({})\n", number,
                        body_sector(number), entry.sector, entry.sectors * sector_size_,
                        entry.flags, flags_words(entry.flags));
         }
@@ -180,7 +188,7 @@ private:
             const Entry entry = at(next_);
             print_seek(next_, entry);
             if (stops(entry, ++count)) {
-                fmt::print("{}@{}\n", next_, next_sector(next_, entry));
+                say("{}@{}\n", next_, next_sector(next_, entry));
                 return 0;
             }
         }
@@ -259,7 +267,7 @@ private:
             const Entry entry = at(next_);
             const bool skipped = is_skipped(entry);
             if (options_.verbose > 1 || (options_.verbose == 1 && !skipped)) {
-                fmt::print("{} {}@{}: sector {}, size {}, flags 0x{:x}({})\n",
+                say("{} {}@{}: sector {}, size {}, flags 0x{:x}({})\n",
                            skipped ? "skipping" : "replaying", next_, body_sector(next_),
                            entry.sector, entry.sectors * sector_size_, entry.flags,
                            flags_words(entry.flags));
