@@ -48,6 +48,7 @@ PATH=$RESILIENCE_BUILDDIR/tests/bin:${PATH//"$RESILIENCE_BUILDDIR/tests/bin:"/}
     logreplay_plugin=$abs_top_builddir/plugins/logreplay/.libs/nbdkit-logreplay-plugin.so
     logwrites_filter=$abs_top_builddir/filters/logwrites/.libs/nbdkit-logwrites-filter.so
     quorum_filter=$abs_top_builddir/filters/quorum/.libs/nbdkit-quorum-filter.so
+    replication_filter=$abs_top_builddir/filters/replication/.libs/nbdkit-replication-filter.so
     quorum_plugin=$abs_top_builddir/plugins/quorum/.libs/nbdkit-quorum-plugin.so
     nbdcrash=$abs_top_builddir/tools/nbdcrash/nbdcrash
     nbdctl=$abs_top_builddir/tools/nbdctl/nbdctl

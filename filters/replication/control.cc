@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/replication/control.h"
+
+#include <fmt/format.h>
+
+namespace resilience::replication {
+
+namespace {
+
+const Argument mode_argument{"mode", ArgumentType::string, false,
+                             "primary or secondary; the server's own if it is not given"};
+
+}  // namespace
+
+std::string_view to_string(Action action)
+{
+    switch (action) {
+    case Action::start: return "start";
+    case Action::checkpoint: return "checkpoint";
+    case Action::stop: return "stop";
+    case Action::failover: return "failover";
+    }
+    return "unknown";
+}
+
+void Control::add_commands(CommandTable& table)
+{
+    add_qemu_commands(table);
+    add_own_commands(table);
+    side_.add_commands(table);
+}
+
+void Control::run(Action action, Mode mode)
+{
+    if (const auto prepared = side_.prepare(action, mode)) {
+        prepared->commit();
+    }
+}
+
+void Control::add_qemu_commands(CommandTable& table)
+{
+    table.add("xen-set-replication", "start or stop replication, as QEMU has it",
+              {{"enable", ArgumentType::boolean, true, "true: start, false: stop"},
+               {"primary", ArgumentType::boolean, true, "start as primary or as secondary"},
+               {"failover", ArgumentType::boolean, false, "stop: with failover (default true)"}},
+              [this](const Json& arguments) {
+                  const bool enable = arguments["enable"].get<bool>();
+                  const Mode mode =
+                      arguments["primary"].get<bool>() ? Mode::primary : Mode::secondary;
+                  if (enable && arguments.contains("failover")) {
+                      throw CommandError("Parameter 'failover' is only for stopping replication");
+                  }
+                  if (enable) {
+                      run(Action::start, mode);
+                      return Json::object();
+                  }
+                  const bool failover = arguments.value("failover", true);
+                  if (!rule_stop(side_.state()).error.empty()) {
+                      // QEMU throws the error of a stop with failover away.
+                      if (failover) {
+                          return Json::object();
+                      }
+                      throw CommandError(rule_stop(side_.state()).error);
+                  }
+                  run(failover && options_.mode == Mode::secondary ? Action::failover
+                                                                   : Action::stop,
+                      mode);
+                  return Json::object();
+              });
+    table.add("query-xen-replication-status", "whether an error was noted, as QEMU has it", {},
+              [this](const Json&) {
+                  const auto error = side_.get_error();
+                  Json status{{"error", error.has_value()}};
+                  if (error) {
+                      status["desc"] = *error;
+                  }
+                  return status;
+              });
+    table.add("xen-colo-do-checkpoint", "make a checkpoint, as QEMU has it", {},
+              [this](const Json&) {
+                  run(Action::checkpoint, options_.mode);
+                  return Json::object();
+              });
+}
+
+void Control::add_own_commands(CommandTable& table)
+{
+    table.add("replication-start", "start replication", {mode_argument},
+              [this](const Json& arguments) {
+                  const std::string mode = arguments.value("mode", std::string());
+                  if (!mode.empty() && mode != "primary" && mode != "secondary") {
+                      throw CommandError(fmt::format(
+                          "Parameter 'mode' does not accept value '{}'", mode));
+                  }
+                  run(Action::start, mode.empty()        ? options_.mode
+                                     : mode == "primary" ? Mode::primary
+                                                         : Mode::secondary);
+                  return Json::object();
+              });
+    table.add("replication-checkpoint", "make a checkpoint", {}, [this](const Json&) {
+        run(Action::checkpoint, options_.mode);
+        return Json::object();
+    });
+    table.add("replication-failover",
+              "secondary: merge what it sees into its disk and serve on its own; repeats one "
+              "that has failed",
+              {}, [this](const Json&) {
+                  run(Action::failover, options_.mode);
+                  return Json::object();
+              });
+    table.add("replication-stop", "stop replication without failover", {}, [this](const Json&) {
+        run(Action::stop, options_.mode);
+        return Json::object();
+    });
+    table.add("query-replication", "state, epoch, checkpoint and lag", {},
+              [this](const Json&) { return query(); });
+}
+
+Json Control::query() const
+{
+    Json answer = side_.query();
+    answer["name"] = options_.name;
+    answer["mode"] = std::string(to_string(options_.mode));
+    answer["state"] = std::string(to_string(side_.state()));
+    const auto error = side_.get_error();
+    answer["error"] = error.has_value();
+    if (error) {
+        answer["error-desc"] = *error;
+    }
+    return answer;
+}
+
+}  // namespace resilience::replication

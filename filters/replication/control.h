@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+
+#include "common/control/command_table.h"
+#include "filters/replication/options.h"
+#include "filters/replication/side.h"
+
+namespace resilience::replication {
+
+/// The commands that both sides have: QEMU's three and ours.
+class Control {
+public:
+    Control(const Options& options, Side& side) : options_(options), side_(side) {}
+
+    void add_commands(CommandTable& table);
+
+private:
+    void add_qemu_commands(CommandTable& table);
+    void add_own_commands(CommandTable& table);
+    void run(Action action, Mode mode);
+    Json query() const;
+
+    const Options& options_;
+    Side& side_;
+};
+
+}  // namespace resilience::replication

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// replication as a module of nbdkit: its parameters, and what is built of them.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/control/command_table.h"
+#include "common/control/control_server.h"
+#include "common/control/event_bus.h"
+#include "common/nbdkit/module.h"
+#include "filters/replication/control.h"
+#include "filters/replication/options.h"
+#include "filters/replication/side.h"
+
+namespace resilience::replication {
+
+class ReplicationModule final : public Module {
+public:
+    static constexpr const char* name = "replication";
+    static constexpr const char* longname = "nbdkit replication";
+    static constexpr const char* description =
+        "Keeps a second disk on another host that can take over: checkpoints, failover\n"
+        "and failback (COLO's block replication).";
+    static constexpr const char* alternative =
+        "use a plugin that serves requests in parallel, such as file or nbd";
+    static const char* const config_help;
+
+    static std::unique_ptr<Module> make(Form) { return std::make_unique<ReplicationModule>(); }
+
+    bool config(std::string_view key, const std::string& value) override;
+    void observe(std::string_view key, const std::string& value) override;
+    void config_complete() override;
+    std::chrono::milliseconds timeout() const override { return options_.timeout; }
+    void get_ready(std::shared_ptr<Device> next) override;
+    void after_fork() override;
+    std::shared_ptr<Device> open(const Client& client) override { return side_->open(client); }
+    std::vector<Export> exports() const override { return side_->exports(); }
+    void cleanup() override;
+
+private:
+    bool config_common(std::string_view key, const std::string& value);
+    bool config_primary(std::string_view key, const std::string& value);
+    bool config_secondary(std::string_view key, const std::string& value);
+    std::string absolute(std::string_view key, const std::string& value) const;
+    void check_side();
+    void check_paths() const;
+
+    Options options_;
+    std::vector<std::string> keys_;  // of one side only, as they were given
+
+    // What the parameters become.  The order is that of dependence.
+    EventBus events_;
+    std::unique_ptr<Side> side_;
+    CommandTable commands_;
+    std::unique_ptr<Control> control_;
+    std::unique_ptr<ControlServer> server_;
+};
+
+}  // namespace resilience::replication

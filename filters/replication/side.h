@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// One side of a pair, as the module, the commands and a group see it.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/control/command_table.h"
+#include "common/control/event_bus.h"
+#include "common/nbdkit/module.h"
+#include "filters/replication/options.h"
+#include "filters/replication/state.h"
+
+namespace resilience::replication {
+
+/// What is asked of all disks of a group at once.
+enum class Action : std::uint8_t { start, checkpoint, stop, failover };
+std::string_view to_string(Action action);
+
+/// An action that a side is ready for.  Destroyed without commit(), it has
+/// never been asked for.  While it lives the side may hold I/O back, so it must
+/// not live long.  Used by one thread at a time, not always the same.
+class Prepared {
+public:
+    virtual ~Prepared() = default;
+    /// Carries it out.  Throws CommandError if that fails after all.
+    virtual void commit() = 0;
+};
+
+/// The engine of a primary or of a secondary.  Everything but get_ready(),
+/// after_fork() and cleanup() may be called from any thread.
+class Side {
+public:
+    Side() = default;
+    Side(const Side&) = delete;
+    Side& operator=(const Side&) = delete;
+    virtual ~Side() = default;
+
+    // As in Module.
+    virtual void get_ready(std::shared_ptr<Device> next, bool background) = 0;
+    virtual void after_fork() = 0;
+    virtual std::shared_ptr<Device> open(const Client& client) = 0;
+    virtual std::vector<Export> exports() const = 0;
+    virtual void cleanup() = 0;
+
+    virtual State state() const = 0;
+    /// QEMU's get-error: nullopt, or the text.
+    virtual std::optional<std::string> get_error() const = 0;
+    /// Checks whether `action` is possible, and gets ready for it.  Null: it is
+    /// to be ignored, with success.  Throws CommandError with the reason if it
+    /// is not possible.  `mode`: of start.
+    virtual std::unique_ptr<Prepared> prepare(Action action, Mode mode) = 0;
+    /// What query-replication returns, beside what is the same for both sides.
+    virtual Json query() const = 0;
+    /// Commands that only this side has.
+    virtual void add_commands(CommandTable& table) { (void)table; }
+};
+
+std::unique_ptr<Side> make_primary(const Options& options, EventBus& events);
+std::unique_ptr<Side> make_secondary(const Options& options, EventBus& events);
+
+}  // namespace resilience::replication
