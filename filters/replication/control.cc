@@ -30,9 +30,9 @@ void Control::add_commands(CommandTable& table)
     side_.add_commands(table);
 }
 
-void Control::run(Action action, Mode mode)
+void Control::run(const Asked& asked)
 {
-    if (const auto prepared = side_.prepare(action, mode)) {
+    if (const auto prepared = side_.prepare(asked)) {
         prepared->commit();
     }
 }
@@ -51,7 +51,7 @@ void Control::add_qemu_commands(CommandTable& table)
                       throw CommandError("Parameter 'failover' is only for stopping replication");
                   }
                   if (enable) {
-                      run(Action::start, mode);
+                      run({Action::start, mode});
                       return Json::object();
                   }
                   const bool failover = arguments.value("failover", true);
@@ -62,9 +62,8 @@ void Control::add_qemu_commands(CommandTable& table)
                       }
                       throw CommandError(rule_stop(side_.state()).error);
                   }
-                  run(failover && options_.mode == Mode::secondary ? Action::failover
-                                                                   : Action::stop,
-                      mode);
+                  run({failover && options_.mode == Mode::secondary ? Action::failover
+                                                                    : Action::stop});
                   return Json::object();
               });
     table.add("query-xen-replication-status", "whether an error was noted, as QEMU has it", {},
@@ -78,7 +77,7 @@ void Control::add_qemu_commands(CommandTable& table)
               });
     table.add("xen-colo-do-checkpoint", "make a checkpoint, as QEMU has it", {},
               [this](const Json&) {
-                  run(Action::checkpoint, options_.mode);
+                  run({Action::checkpoint});
                   return Json::object();
               });
 }
@@ -92,24 +91,26 @@ void Control::add_own_commands(CommandTable& table)
                       throw CommandError(fmt::format(
                           "Parameter 'mode' does not accept value '{}'", mode));
                   }
-                  run(Action::start, mode.empty()        ? options_.mode
-                                     : mode == "primary" ? Mode::primary
-                                                         : Mode::secondary);
+                  run({Action::start, mode.empty()        ? options_.mode
+                                      : mode == "primary" ? Mode::primary
+                                                          : Mode::secondary});
                   return Json::object();
               });
     table.add("replication-checkpoint", "make a checkpoint", {}, [this](const Json&) {
-        run(Action::checkpoint, options_.mode);
+        run({Action::checkpoint});
         return Json::object();
     });
     table.add("replication-failover",
               "secondary: merge what it sees into its disk and serve on its own; repeats one "
               "that has failed",
-              {}, [this](const Json&) {
-                  run(Action::failover, options_.mode);
+              {{"force", ArgumentType::boolean, false,
+                "take the disk as it is although there is no checkpoint (default false)"}},
+              [this](const Json& arguments) {
+                  run({Action::failover, Mode::unset, arguments.value("force", false)});
                   return Json::object();
               });
     table.add("replication-stop", "stop replication without failover", {}, [this](const Json&) {
-        run(Action::stop, options_.mode);
+        run({Action::stop});
         return Json::object();
     });
     table.add("query-replication", "state, epoch, checkpoint and lag", {},

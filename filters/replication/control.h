@@ -19,7 +19,7 @@ public:
 private:
     void add_qemu_commands(CommandTable& table);
     void add_own_commands(CommandTable& table);
-    void run(Action action, Mode mode);
+    void run(const Asked& asked);
     Json query() const;
 
     const Options& options_;

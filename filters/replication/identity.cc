@@ -33,11 +33,11 @@ constexpr std::size_t epoch = 24;
 constexpr std::size_t device_size = 32;
 constexpr std::size_t checkpoint = 40;
 constexpr std::size_t pair = 48;
-constexpr std::size_t more = 64;
+constexpr std::size_t hidden = 64;
 constexpr std::size_t hash = 120;
 }  // namespace at
 
-static_assert(at::pair + sizeof(PairId) == at::more);
+static_assert(at::pair + sizeof(PairId) == at::hidden);
 static_assert(at::hash + 8 == identity_bytes);
 
 enum Flag : std::uint32_t { flag_consistent = 1, flag_based = 2, flag_owes_map = 4 };
@@ -95,6 +95,7 @@ std::array<std::byte, identity_bytes> encode(const Identity& identity)
     put_le(bytes, at::epoch, identity.epoch);
     put_le(bytes, at::device_size, identity.device_size);
     put_le(bytes, at::checkpoint, identity.checkpoint);
+    put_le(bytes, at::hidden, identity.hidden);
     std::ranges::copy(identity.pair, bytes.begin() + at::pair);
     put_le(bytes, at::hash, hash_of(bytes));
     return bytes;
@@ -129,6 +130,7 @@ Identity decode_identity(std::span<const std::byte> bytes)
     identity.epoch = get_le<std::uint64_t>(bytes, at::epoch);
     identity.device_size = get_le<std::uint64_t>(bytes, at::device_size);
     identity.checkpoint = get_le<std::uint64_t>(bytes, at::checkpoint);
+    identity.hidden = get_le<std::uint64_t>(bytes, at::hidden);
     std::ranges::copy(bytes.subspan(at::pair, identity.pair.size()), identity.pair.begin());
     return identity;
 }

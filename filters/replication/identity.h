@@ -47,6 +47,9 @@ struct Identity {
     /// Primary: a checkpoint that the secondary has surely made in this epoch.
     /// A secondary that shows a lower one has lost its disk or was restored.
     std::uint64_t checkpoint = 0;
+    /// Secondary: the id of the hidden map that the last checkpoint is kept by;
+    /// 0: none yet.  Without that map there is no checkpoint any more.
+    std::uint64_t hidden = 0;
 
     bool has_pair() const { return pair != PairId{}; }
     friend bool operator==(const Identity&, const Identity&) = default;

@@ -21,6 +21,12 @@ namespace resilience::replication {
 enum class Action : std::uint8_t { start, checkpoint, stop, failover };
 std::string_view to_string(Action action);
 
+struct Asked {
+    Action action = Action::checkpoint;
+    Mode mode = Mode::unset;  ///< start: as what; else it has no meaning
+    bool force = false;       ///< failover: even if there is no checkpoint
+};
+
 /// An action that a side is ready for.  Destroyed without commit(), it has
 /// never been asked for.  While it lives the side may hold I/O back, so it must
 /// not live long.  Used by one thread at a time, not always the same.
@@ -52,8 +58,8 @@ public:
     virtual std::optional<std::string> get_error() const = 0;
     /// Checks whether `action` is possible, and gets ready for it.  Null: it is
     /// to be ignored, with success.  Throws CommandError with the reason if it
-    /// is not possible.  `mode`: of start.
-    virtual std::unique_ptr<Prepared> prepare(Action action, Mode mode) = 0;
+    /// is not possible.
+    virtual std::unique_ptr<Prepared> prepare(const Asked& asked) = 0;
     /// What query-replication returns, beside what is the same for both sides.
     virtual Json query() const = 0;
     /// Commands that only this side has.
