@@ -86,7 +86,7 @@ std::uint64_t random_id()
 bool LocalCopy::exists(const Options& options) { return is_there(map_of(options.file)); }
 
 LocalCopy::LocalCopy(const Options& options, std::optional<std::uint64_t> source_size)
-    : path_(options.file)
+    : path_(options.file), patience_(3 * options.timeout)
 {
     const bool known = exists(options);
     if (known && !is_there(path_)) {
@@ -254,10 +254,25 @@ int LocalCopy::store_zeroes(Clusters clusters)
     return 0;
 }
 
+RangeLock::Guard LocalCopy::take_turn(std::uint64_t begin, std::uint64_t end, LockMode mode)
+{
+    return turns_.acquire(begin, end, mode, real_clock().now() + patience_);
+}
+
+int LocalCopy::read(std::uint64_t offset, std::span<std::byte> into)
+{
+    const auto turn = take_turn(offset, offset + into.size(), LockMode::shared);
+    return turn ? io_->read(offset, into) : EIO;
+}
+
 int LocalCopy::write(std::uint64_t offset, std::span<const std::byte> from)
 {
-    unsynced_ = true;
     const std::uint64_t end = offset + from.size();
+    const auto turn = take_turn(offset, end, LockMode::exclusive);
+    if (!turn) {
+        return EIO;
+    }
+    unsynced_ = true;
     if (const int error = io_->write(offset, from, false)) {
         // Some of it may be there.  What was zero is not sure to be zero now;
         // what was absent stays so, and the source's content with it.
@@ -275,8 +290,12 @@ int LocalCopy::write(std::uint64_t offset, std::span<const std::byte> from)
 
 int LocalCopy::zero(std::uint64_t offset, std::uint64_t length, const Flags& flags)
 {
-    unsynced_ = true;
     const std::uint64_t end = offset + length;
+    const auto turn = take_turn(offset, end, LockMode::exclusive);
+    if (!turn) {
+        return EIO;
+    }
+    unsynced_ = true;
     const Clusters whole = map_->covered(offset, end);
     if (const int error = zero_->zero(offset, length, flags)) {
         return error;

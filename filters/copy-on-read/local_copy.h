@@ -18,6 +18,11 @@
 //     what the map calls zero and the file has data for is data from then on.
 //
 // Afterwards, and as long as this object lives, an absent cluster is a hole.
+//
+// A file is no disk: Linux lets a read see a write half done, in the middle of a
+// sector even (ext4 and tmpfs do).  Guests rely on whole sectors, so reads and
+// changes that overlap take turns here, for as long as the file needs and never
+// while anybody waits for the source.
 
 #include <atomic>
 #include <cstdint>
@@ -29,6 +34,7 @@
 #include "common/device/file_io.h"
 #include "common/device/file_open.h"
 #include "common/device/file_zero.h"
+#include "common/device/range_lock.h"
 #include "common/device/unique_fd.h"
 #include "filters/copy-on-read/cluster_map.h"
 #include "filters/copy-on-read/map_file.h"
@@ -54,7 +60,8 @@ public:
     const ClusterMap& map() const { return *map_; }
     mapfile::Header header() const;
 
-    int read(std::uint64_t offset, std::span<std::byte> into) { return io_->read(offset, into); }
+    /// What is local, in whole sectors as some write left them.
+    int read(std::uint64_t offset, std::span<std::byte> into);
 
     /// Keeps what the source has for these clusters; those that are zeroes stay
     /// holes.  On failure they stay absent.
@@ -76,12 +83,15 @@ public:
     int set_complete();
 
 private:
+    RangeLock::Guard take_turn(std::uint64_t begin, std::uint64_t end, LockMode mode);
     void make(const Options& options, std::optional<std::uint64_t> source_size);
     void check(const Options& options, std::optional<std::uint64_t> source_size);
     void reconcile();
     int sync_now();
 
     const std::string path_;
+    const std::chrono::nanoseconds patience_;  ///< with a file system that hangs
+    RangeLock turns_{real_clock()};
     UniqueFd lock_;  ///< holds the advisory lock; all I/O goes through file_
     OpenedFile file_;
     std::unique_ptr<FileIo> io_;

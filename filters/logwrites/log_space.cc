@@ -10,9 +10,9 @@ namespace resilience::logwrites {
 
 namespace {
 
-// A small log shall not take 64 MiB, a large one shall not ask often.
+// A small log shall not take 16 MiB, a large one shall not ask often.
 constexpr std::uint64_t smallest_chunk = 1 << 20;
-constexpr std::uint64_t largest_chunk = 64 << 20;
+constexpr std::uint64_t largest_chunk = 16 << 20;
 constexpr std::uint64_t block = 4096;
 constexpr std::uint64_t no_limit = std::numeric_limits<std::int64_t>::max();
 constexpr std::chrono::seconds patience{30};
@@ -51,6 +51,9 @@ int LogSpace::admit(std::unique_lock<std::mutex>& lock, std::uint64_t bytes)
         }
     }
     admitted_ += bytes;
+    if (!growing_ && !tight_ && end_ != no_limit && !storage_.fixed_size() && !fits(chunk_ / 2)) {
+        grow(lock, 0);  // ahead of need: allocating takes long, and the others go on meanwhile
+    }
     return 0;
 }
 
@@ -63,15 +66,15 @@ int LogSpace::grow(std::unique_lock<std::mutex>& lock, std::uint64_t needed)
     growing_ = true;
     lock.unlock();
     int error = storage_.reserve(from, to - from);
-    if (error == ENOSPC && to > least) {
+    const bool no_chunk = error == ENOSPC && to > least;
+    if (no_chunk && least > from) {
         to = least;
         error = storage_.reserve(from, to - from);
-        chunk_ = block;
-    } else {
-        chunk_ = std::min(chunk_ * 2, largest_chunk);
     }
     lock.lock();
     growing_ = false;
+    tight_ = no_chunk;
+    chunk_ = no_chunk ? block : std::min(chunk_ * 2, largest_chunk);
     grown_.notify_all();
     if (error == 0) {
         end_ = to;

@@ -75,6 +75,7 @@ private:
     std::uint64_t kept_back_;
     std::uint64_t end_;      ///< of what is reserved
     std::uint64_t chunk_;    ///< how much to reserve next
+    bool tight_ = false;     ///< there was no room for a chunk
     bool growing_ = false;   ///< somebody is at it, without the lock
     std::condition_variable grown_;
 };
