@@ -27,6 +27,10 @@ constexpr std::array rules{
          "or cancel it with resync-cancel"},
     Rule{Command::add_child, Activity::membership_change,
          "Another child is being added or removed: try again when that has ended"},
+    Rule{Command::snapshot, Activity::replication,
+         "Node '{0}' is busy: Block device is in use by replication"},
+    Rule{Command::block_job, Activity::replication,
+         "Node '{0}' is busy: Block device is in use by replication"},
     Rule{Command::remove_child, Activity::membership_change,
          "Another child is being added or removed: try again when that has ended"},
 };

@@ -21,14 +21,17 @@ enum class Command : std::uint8_t {
     remove_child,
     start_resync,
     snapshot,
+    block_job,  ///< backup, mirror, commit, stream, resize
 };
 
-/// What is going on (always, for `quorum`: the device is a quorum).
+/// What is going on (always, for `quorum`: the device is a quorum).  For
+/// `replication` the subject is the disk's name.
 enum class Activity : std::uint8_t {
     quorum,             ///< the device is a quorum: a snapshot of it has no meaning
     blkverify_mode,     ///< the quorum compares exactly two children
     resync_of_child,    ///< a resync runs on the child that the command is about
     membership_change,  ///< a child is being added or removed
+    replication,        ///< a secondary runs or is failing over, a primary runs
 };
 
 /// One thing that goes on; `subject` is the child's name where there is one.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "filters/replication/difference.h"
 #include "filters/replication/held.h"
 
 namespace resilience::replication {
@@ -148,6 +149,7 @@ void Actions::failover(Held& held)
     core_->fence.close(core_->newest_connection);
     Identity identity = core_->identity();
     if (identity.role != Role::promoted) {
+        must(note_difference(*core_), "what the other side will lack cannot be noted");
         identity = promote(identity);
         must(core_->set_identity(identity), "the promotion cannot be stored");
     }

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "common/core/op_blockers.h"
+
 namespace resilience::replication {
 
 namespace {
@@ -27,6 +29,7 @@ void Control::add_commands(CommandTable& table)
 {
     add_qemu_commands(table);
     add_own_commands(table);
+    add_refusals(table);
     side_.add_commands(table);
 }
 
@@ -115,6 +118,40 @@ void Control::add_own_commands(CommandTable& table)
     });
     table.add("query-replication", "state, epoch, checkpoint and lag", {},
               [this](const Json&) { return query(); });
+}
+
+/// QEMU's commands that would change the disk from another side; they are here
+/// to say why not.
+void Control::add_refusals(CommandTable& table)
+{
+    std::vector<Argument> anything;
+    for (const char* name : {"device", "node-name", "job-id", "target", "sync", "snapshot-file",
+                             "snapshot-node-name", "format", "mode", "node", "overlay", "name",
+                             "size", "speed", "base", "top"}) {
+        anything.push_back({name, ArgumentType::any, false, "not used"});
+    }
+    const auto add = [&](const char* name, Command command) {
+        table.add(name, "not possible during replication; says why", anything,
+                  [this, name, command](const Json&) -> Json {
+                      const State state = side_.state();
+                      if (state != State::none && state != State::done) {
+                          const Running now{Activity::replication, options_.name};
+                          if (const auto reason = blocked(command, {}, {&now, 1})) {
+                              throw CommandError(*reason);
+                          }
+                      }
+                      throw CommandError(fmt::format(
+                          "{} is not possible here: use the tools of what is below", name));
+                  });
+    };
+    for (const char* name : {"blockdev-snapshot-sync", "blockdev-snapshot",
+                             "blockdev-snapshot-internal-sync"}) {
+        add(name, Command::snapshot);
+    }
+    for (const char* name : {"drive-backup", "blockdev-backup", "drive-mirror", "blockdev-mirror",
+                             "block-commit", "block-stream", "block_resize"}) {
+        add(name, Command::block_job);
+    }
 }
 
 Json Control::query() const

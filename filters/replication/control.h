@@ -19,6 +19,7 @@ public:
 private:
     void add_qemu_commands(CommandTable& table);
     void add_own_commands(CommandTable& table);
+    void add_refusals(CommandTable& table);
     void run(const Asked& asked);
     Json query() const;
 

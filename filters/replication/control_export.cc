@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "common/core/log.h"
+#include "filters/replication/difference.h"
 
 namespace resilience::replication {
 
@@ -81,9 +82,9 @@ wire::Status ControlExport::status() const
     status.error = static_cast<std::uint32_t>(core_->sticky.load());
     status.hidden_bytes = core_->hidden->bytes();
     status.active_bytes = core_->active->bytes();
-    if (core_->notes) {
-        status.map_granularity = core_->notes->granularity();
-        status.map_bytes = core_->notes->bytes();
+    if (core_->changes) {
+        status.map_granularity = core_->changes->bits().granularity();
+        status.map_bytes = core_->changes->bits().words() * sizeof(std::uint64_t);
     }
     status.instance = core_->instance;
     return status;
@@ -99,10 +100,11 @@ int ControlExport::read(Request& request)
         std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(request.offset), length,
                     request.into.begin());
     }
-    if (core_->notes && request.end() > wire::map_offset) {
+    if (core_->changes && request.end() > wire::map_offset) {
         const std::uint64_t skip =
             request.offset < wire::map_offset ? wire::map_offset - request.offset : 0;
-        core_->notes->read(request.offset + skip - wire::map_offset, request.into.subspan(skip));
+        read_changes(*core_->changes, request.offset + skip - wire::map_offset,
+                     request.into.subspan(skip));
     }
     return 0;
 }

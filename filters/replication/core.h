@@ -17,6 +17,7 @@
 //   merge.cc              the failover's work
 //   control_export.cc     the primary's commands
 //   reclaim.cc            gives back space
+//   difference.cc         what the other side lacks after a failover
 //
 // One range lock orders everything, on whole clusters:
 //
@@ -36,9 +37,9 @@
 #include <memory>
 #include <mutex>
 
+#include "common/device/change_map.h"
 #include "common/device/device.h"
 #include "common/device/range_lock.h"
-#include "filters/replication/change_notes.h"
 #include "filters/replication/identity.h"
 #include "filters/replication/layer.h"
 #include "filters/replication/options.h"
@@ -100,7 +101,11 @@ struct Core {
     RangeLock lock;
     SecondaryCounters counters;
     Reporter reporter;
-    std::unique_ptr<ChangeNotes> notes;  ///< null: what differs is not noted
+    /// What differs from the other side since this one serves on its own, or
+    /// did before; null: that is not noted.
+    std::unique_ptr<ChangeMap> changes;
+    /// Whether `changes` is about this pair.
+    bool knows_changes() const { return changes && changes->pair() == identity().pair; }
 
     // Changed under lock_all(), read under any lock, or for information.
     std::atomic<State> state{State::none};

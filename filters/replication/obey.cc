@@ -57,7 +57,7 @@ Actions::Answer Actions::carry_out(const wire::Command& command)
 Actions::Answer Actions::hello(const wire::Command& command)
 {
     const auto decide = [&] {
-        return admit(core_->identity(), core_->size(), core_->notes != nullptr,
+        return admit(core_->identity(), core_->size(), core_->knows_changes(),
                      {command.pair, command.epoch, command.device_size});
     };
     Admission admission = decide();
@@ -170,9 +170,6 @@ Actions::Answer Actions::map_taken()
     const Held held(*core_, false);
     if (core_->set_identity(note_map_taken(core_->identity())) != 0) {
         return refused(Refusal::io_error, "the identity cannot be stored");
-    }
-    if (core_->notes && core_->notes->clear() != 0) {
-        return refused(Refusal::io_error, "the change map cannot be cleared");
     }
     return {};
 }

@@ -2,6 +2,7 @@
 #include "filters/replication/reclaim.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/device/thread_start.h"
 
@@ -50,15 +51,19 @@ void Reclaim::run()
 {
     std::unique_lock lock(mutex_);
     for (;;) {
-        changed_.wait(lock, [this] { return wanted_ || stopping_; });
         changed_.wait_for(lock, patience, [this] { return stopping_; });
         if (stopping_) {
             return;
         }
-        wanted_ = false;
+        const bool wanted = std::exchange(wanted_, false);
         lock.unlock();
-        clean(*core_->hidden);
-        clean(*core_->active);
+        if (wanted) {
+            clean(*core_->hidden);
+            clean(*core_->active);
+        }
+        if (core_->changes) {
+            core_->changes->settle();
+        }
         lock.lock();
     }
 }

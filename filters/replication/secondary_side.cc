@@ -5,6 +5,7 @@
 
 #include "common/core/log.h"
 #include "filters/replication/control_export.h"
+#include "filters/replication/difference.h"
 #include "filters/replication/secondary_write.h"
 #include "filters/replication/view.h"
 
@@ -104,6 +105,7 @@ void SecondarySide::get_ready(std::shared_ptr<Device> next, bool background)
                                      beginning.error));
     }
     Identity identity = beginning.next;
+    identity.device_size = next->size();
     Layers layers = open_layers(options_, next->size(), identity);
     if (!(identity == stored)) {
         if (const int error = file.store(identity)) {
@@ -113,6 +115,10 @@ void SecondarySide::get_ready(std::shared_ptr<Device> next, bool background)
     }
     core_ = std::make_shared<Core>(options_, std::move(next), std::move(layers), file, identity,
                                    events_);
+    if (!options_.bitmap.empty()) {
+        core_->changes = ChangeMap::open(options_.bitmap, core_->size(), difference_granularity,
+                                         machine_boot_id());
+    }
     view_ = std::make_shared<ViewExport>(core_);
     merge_ = std::make_unique<Merge>(core_);
     reclaim_ = std::make_unique<Reclaim>(core_);
@@ -202,6 +208,9 @@ void SecondarySide::cleanup()
                    options_.name);
     }
     core_->disk->stop(stop_limit);
+    if (core_->changes) {
+        core_->changes->close();
+    }
 }
 
 Json SecondarySide::query() const
@@ -235,8 +244,8 @@ Json SecondarySide::query() const
     if (core_->state == State::failover) {
         answer["merged-bytes"] = core_->merged_until.load();
     }
-    if (core_->notes) {
-        answer["differing-bytes"] = core_->notes->marked_bytes();
+    if (core_->changes) {
+        answer["differing-bytes"] = core_->changes->bits().marked_bytes();
     }
     return answer;
 }

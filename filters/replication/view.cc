@@ -145,8 +145,8 @@ int apply(Core& core, const Request& request)
 
 int apply_to_disk(Core& core, Request& request)
 {
-    if (core.notes) {
-        if (const int error = core.notes->note({request.offset, request.end()})) {
+    if (core.changes) {
+        if (const int error = core.changes->set({request.offset, request.end()})) {
             return error;
         }
     }
@@ -190,8 +190,8 @@ int apply_after_failure(Core& core, Request& request)
 
 int apply_in_failover(Core& core, Request& request)
 {
-    if (core.notes) {
-        if (const int error = core.notes->note({request.offset, request.end()})) {
+    if (core.changes) {
+        if (const int error = core.changes->set({request.offset, request.end()})) {
             return error;
         }
     }
