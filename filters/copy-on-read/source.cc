@@ -180,13 +180,22 @@ void Source::submit(std::shared_ptr<Request> request, Completion done)
     // what was answered since then does not count.
     const std::uint64_t epoch = epoch_;
     const auto device = this->device();
-    if (device && trusted_) {
-        device->submit(std::move(request), [this, epoch, done = std::move(done)](int error) {
-            done(error == 0 && epoch != epoch_ ? ENOTCONN : error);
-        });
-    } else {
+    if (!device || !trusted_) {
         done(ENOTCONN);
+        return;
     }
+    const auto judged = [this, epoch](int error) {
+        return error == 0 && epoch != epoch_ ? ENOTCONN : error;
+    };
+    // What needs no waiting (a file in the page cache) is not worth a switch of threads.
+    if (device->immediate(request->op)) {
+        if (const std::optional<int> error = device->execute_now(*request)) {
+            done(judged(*error));
+            return;
+        }
+    }
+    device->submit(std::move(request),
+                   [judged, done = std::move(done)](int error) { done(judged(error)); });
 }
 
 int Source::ask(const Request& request, TimePoint deadline, ExtentList& extents)
