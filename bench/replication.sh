@@ -1,0 +1,194 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# What a secondary costs: how fast it takes the primary's writes, beside QEMU and a
+# file that nbdkit serves without any filter.
+#
+# QEMU's storage daemon has no command that starts its replication driver.  What that
+# driver does to the primary's writes is done by a backup job (sync=none) into the
+# hidden disk, a qcow2 image, and that job is started by hand here.
+#
+#     bench/replication.sh [--rounds N] [--size SIZE] [--directory DIR] [CASE...]
+#
+# Files are in DIR (/dev/shm).  The contenders take turns within a round; what is
+# printed is the median of each in MiB/s, and the median of the rounds' ratios.
+# "first touch" is the first write after a checkpoint, when the old content has to
+# be saved; "again" the second.  The checkpoint is timed by its client, with all of
+# the disk dirty.
+
+set -u -o pipefail
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+build=${RESILIENCE_BUILDDIR:-$here/../build}
+filter=$build/filters/replication/.libs/nbdkit-replication-filter.so
+nbdctl=$build/tools/nbdctl/nbdctl
+
+rounds=5 size=512M directory=/dev/shm cases=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --rounds) rounds=$2; shift 2 ;;
+        --size) size=$2; shift 2 ;;
+        --directory) directory=$2; shift 2 ;;
+        -*) echo "usage: bench/replication.sh [--rounds N] [--size SIZE] [--directory DIR] [CASE...]" >&2; exit 2 ;;
+        *) cases+=("$1"); shift ;;
+    esac
+done
+[ -e "$filter" ] || { echo "bench: $filter does not exist: build first (make)" >&2; exit 1; }
+for program in nbdkit fio perl; do
+    command -v "$program" > /dev/null || { echo "bench: $program is not installed" >&2; exit 1; }
+done
+
+dir=$(mktemp -d "$directory/bench.XXXXXX") || exit 1
+server=
+stop() { [ -z "$server" ] || { kill "$server"; wait "$server"; server=; } 2> /dev/null; }
+trap 'stop; rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+
+contenders=(plain filter)
+if command -v qemu-storage-daemon > /dev/null && command -v qemu-img > /dev/null; then
+    contenders+=(qemu)
+fi
+
+# qmp COMMAND-JSON...: to the QEMU daemon, each of which must succeed; prints
+# how many microseconds the last one took.
+qmp()
+{
+    perl -MIO::Socket::UNIX -MTime::HiRes=time -e '
+        my $s = IO::Socket::UNIX->new(Peer => shift) or die "no socket\n";
+        <$s>;
+        my $took;
+        for my $c (q({"execute":"qmp_capabilities"}), @ARGV) {
+            my $begin = time;
+            print {$s} "$c\n";
+            my $a;
+            do { $a = <$s> // die "gone\n" } while $a =~ /"event"/;
+            die "$c: $a" if $a =~ /"error": *\{/;
+            $took = (time - $begin) * 1e6;
+        }
+        printf "%d\n", $took;' "$dir/qmp" "$@"
+}
+
+# serve CONTENDER: the export for the primary's writes at $uri; replication runs.
+serve()
+{
+    rm -f "$dir"/sock "$dir"/qmp "$dir"/active* "$dir"/hidden* "$dir"/disk.replication
+    uri="nbd+unix:///primary?socket=$dir/sock"
+    case $1 in
+        plain) nbdkit -f -U "$dir/sock" file "$dir/disk" & ;;
+        filter)
+            nbdkit -f -U "$dir/sock" --filter="$filter" file "$dir/disk" \
+                replication-mode=secondary replication-active="$dir/active" \
+                replication-hidden="$dir/hidden" replication-control="$dir/qmp" & ;;
+        qemu)
+            qemu-img create -q -f qcow2 "$dir/hidden" "$bytes"
+            qemu-storage-daemon --chardev socket,id=c,path="$dir/qmp",server=on,wait=off \
+                --monitor c \
+                --nbd-server addr.type=unix,addr.path="$dir/sock" & ;;
+    esac
+    server=$!
+    local tries=200
+    until [ -S "$dir/sock" ]; do
+        ((tries-- > 0)) || { echo "bench: $1 did not start" >&2; exit 1; }
+        sleep 0.05
+    done
+    case $1 in
+        filter) "$nbdctl" "$dir/qmp" replication-start > /dev/null || exit 1 ;;
+        qemu) start_qemu || { echo "bench: QEMU's replication cannot be started" >&2; exit 1; } ;;
+    esac
+}
+
+# start_qemu: the disk, and the job that saves its old content.
+start_qemu()
+{
+    uri="nbd+unix:///primary?socket=$dir/sock"
+    qmp '{"execute":"blockdev-add","arguments":{"driver":"file","node-name":"disk","filename":"'"$dir/disk"'"}}' \
+        '{"execute":"blockdev-add","arguments":{"driver":"qcow2","node-name":"hidden","file":{"driver":"file","filename":"'"$dir/hidden"'"},"backing":null}}' \
+        '{"execute":"block-export-add","arguments":{"type":"nbd","id":"e","node-name":"disk","name":"primary","writable":true}}' \
+        '{"execute":"blockdev-backup","arguments":{"job-id":"backup","device":"disk","target":"hidden","sync":"none"}}' > /dev/null
+}
+
+# measure RW BS DEPTH: MiB/s over the whole disk, or at random.
+measure()
+{
+    timeout 300 fio --name=bench --ioengine=nbd --uri="$uri" --rw="$1" --bs="$2" --iodepth="$3" \
+        --size="$bytes" --io_size="${4:-$bytes}" --randseed=1 --output-format=terse --terse-version=3 \
+        --output="$dir/fio.out" > /dev/null 2>&1 || { echo 0; return; }
+    awk -F';' '/^3;/ { print $48 / 1024 }' "$dir/fio.out"
+}
+
+wanted()
+{
+    local part
+    [ ${#cases[@]} -eq 0 ] && return 0
+    for part in "${cases[@]}"; do
+        [[ $1 == *"$part"* ]] && return 0
+    done
+    return 1
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# line NAME PASS: what was collected.
+line()
+{
+    local contender
+    printf '%-40s' "$1, $2"
+    for contender in "${contenders[@]}"; do
+        printf ' %9.0f' "$(median < "$dir/$contender.$2.values")"
+    done
+    printf '   filter/plain %.2f' "$(median < "$dir/plain.$2.ratios")"
+    [ ! -e "$dir/qemu.$2.ratios" ] || printf '   filter/qemu %.2f' "$(median < "$dir/qemu.$2.ratios")"
+    echo
+}
+
+# compare CASE RW BS DEPTH [BYTES]
+compare()
+{
+    local name=$1 round contender pass
+    shift
+    wanted "$name" || return 0
+    for ((round = 0; round < rounds; round++)); do
+        for contender in "${contenders[@]}"; do
+            serve "$contender"
+            for pass in first again; do
+                measure "$@" | tee -a "$dir/$contender.$pass.values" > "$dir/$contender.$pass.last"
+            done
+            stop
+        done
+        for contender in plain qemu; do
+            for pass in first again; do
+                [ ! -e "$dir/$contender.$pass.last" ] ||
+                    awk -v f="$(cat "$dir/filter.$pass.last")" '{ print ($1 > 0 ? f / $1 : 0) }' \
+                        "$dir/$contender.$pass.last" >> "$dir/$contender.$pass.ratios"
+            done
+        done
+    done
+    line "$name" first
+    line "$name" again
+    rm -f "$dir"/*.values "$dir"/*.ratios "$dir"/*.last
+}
+
+# checkpoints: each with all of the disk saved.
+checkpoints()
+{
+    local round name="checkpoint, all of the disk dirty"
+    wanted "$name" || return 0
+    for ((round = 0; round < rounds; round++)); do
+        serve filter
+        measure write 256k 8 > /dev/null
+        qmp '{"execute":"replication-checkpoint"}' >> "$dir/took"
+        stop
+    done
+    printf '%-40s %9d us, at most %d us\n' "$name" "$(median < "$dir/took")" "$(sort -n "$dir/took" | tail -1)"
+    rm -f "$dir/took"
+}
+
+bytes=$(numfmt --from=iec "$size")
+echo "machine: $(nproc) cores, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
+echo "$rounds rounds, $size each, in $directory; load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+head -c "$bytes" /dev/urandom > "$dir/disk"
+printf '%-40s' 'case (MiB/s)'
+printf ' %9s' "${contenders[@]}"
+echo
+compare "256k write, depth 8" write 256k 8
+compare "4k random write, depth 16" randwrite 4k 16 $((bytes / 8))
+checkpoints
