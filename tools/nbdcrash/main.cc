@@ -69,11 +69,13 @@ void describe(CLI::App& app, Run& run)
     add_repair(app, run);
     add_convert(app, run);
     add_compact(app, run);
+    add_explore(app, run);
     app.footer("A point is N (the first N entries are done), mark:NAME, mark:NAME#2, flush:K,\n"
                "fua:K, eK (epoch K is written, but not flushed), or end.  A state is a point\n"
                "with :drop=N,... or :keep=N,... and :torn=N:SECTORS.\n\n"
-               "Exit status: 0 done, or no difference; 1 a difference or damage was found;\n"
-               "2 wrong usage, or it could not be done.");
+               "Exit status: 0 done, or no difference; 1 a difference, damage or a bad state\n"
+               "was found; 2 wrong usage, or it could not be done; 3 not finished, and\n"
+               "nothing found.");
 }
 
 /// CLI11 would only say that a command is missing.

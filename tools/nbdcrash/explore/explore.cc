@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// explore: checks the states that a crash could have left behind.
+
+#include <array>
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "common/core/parameter.h"
+#include "tools/nbdcrash/commands.h"
+#include "tools/nbdcrash/explore/explore_options.h"
+#include "tools/nbdcrash/explore/progress.h"
+#include "tools/nbdcrash/explore/report.h"
+#include "tools/nbdcrash/output.h"
+
+namespace resilience::nbdcrash {
+
+namespace {
+
+/// What decides about the results, so that a report can be repeated.
+Json question(const Subject& subject, const ExploreOptions& options, const StateOptions& states)
+{
+    return {{"log", options.subject.log.log},
+            {"entries", subject.index().size()},
+            {"check", options.subject.check.check},
+            {"oracle", options.subject.check.oracle},
+            {"promise", options.subject.check.promise == Promise::set ? "set" : "durable"},
+            {"mode", options.mode},
+            {"from", states.from},
+            {"to", states.to},
+            {"exhaustive", states.exhaustive},
+            {"random", states.random},
+            {"seed", states.seed},
+            {"tear-bytes", states.tear}};
+}
+
+Json journal_header(const Subject& subject, const ExploreOptions& options,
+                    const StateOptions& states)
+{
+    Json header = {{"nbdcrash", "explore"}};
+    Json asked = question(subject, options, states);
+    asked.erase("log");  // it may be elsewhere, and is the same
+    header.update(asked);
+    header["log-bytes"] = subject.index().end_position();
+    header["base"] = options.subject.base;
+    header["timeout-ms"] = options.subject.check.timeout.count();
+    return header;
+}
+
+const char* text_of(RunEnd end)
+{
+    switch (end) {
+    case RunEnd::complete: return "complete";
+    case RunEnd::out_of_time: return "out of time";
+    case RunEnd::interrupted: break;
+    }
+    return "interrupted";
+}
+
+void list_states(const Subject& subject, const StateOptions& states)
+{
+    Enumerator enumerator(subject.index(), states);
+    while (const auto state = enumerator.next()) {
+        print(to_string(subject.index(), *state) + "\n");
+    }
+}
+
+void write_reports(const Report& report, const ExploreOptions& options)
+{
+    if (!options.json.empty()) {
+        const std::string text = to_pretty(report.json()) + "\n";
+        options.json == "-" ? print(text) : write_file(options.json, text);
+    }
+    if (options.json != "-") {
+        print(report.summary(), false);
+        for (const Report::Failed& failed : report.failed()) {
+            const Verdict& verdict = failed.outcome.verdict;
+            print(fmt::format("bad: {}  ({}{}{})\n", failed.outcome.name, kind_of(verdict),
+                              verdict.ended.how == Ended::How::timed_out
+                                  ? ""
+                                  : fmt::format(" {}", verdict.ended.status),
+                              failed.same == 0
+                                  ? ""
+                                  : fmt::format(", and {} states like it", failed.same)));
+        }
+    }
+}
+
+/// Every wait ends with `stop`; a checker has its time limit.
+Exit explore(const ExploreOptions& options)
+{
+    const Subject subject(options.subject);
+    const StateOptions states = state_options(options, subject);
+    if (options.list) {
+        list_states(subject, states);
+        return Exit::ok;
+    }
+    require_check(options.subject.check);
+    require_writable(options);
+    std::optional<Journal> journal;
+    if (!options.resume.empty()) {
+        journal.emplace(options.resume, journal_header(subject, options, states));
+    }
+    become_subreaper();
+    Report report(subject, question(subject, options, states));
+    Stop stop;
+    std::exception_ptr error;
+    const auto begin = std::chrono::steady_clock::now();
+    std::string ended;
+    try {
+        run_interruptible(stop, [&] {
+            StateProgress progress(subject.index(), states);
+            Runner runner(subject, states, options.subject.check, options.run,
+                          journal ? &*journal : nullptr, stop, [&](const Outcome& outcome) {
+                              report.add(outcome);
+                              progress.show(report);
+                          });
+            ended = text_of(runner.run());
+        });
+    } catch (const std::exception& failure) {
+        error = std::current_exception();
+        ended = failure.what();
+    }
+    report.end(ended, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+                          .count());
+    write_reports(report, options);
+    if (error) {
+        std::rethrow_exception(error);
+    }
+    if (report.bad() != 0) {
+        return Exit::found;
+    }
+    return report.is_complete() ? Exit::ok : Exit::unfinished;
+}
+
+}  // namespace
+
+void add_explore(CLI::App& app, Run& run)
+{
+    const auto options = std::make_shared<ExploreOptions>();
+    CLI::App* command =
+        app.add_subcommand("explore", "Check the states that a crash could have left behind");
+    add_explore_options(*command, *options);
+    command->callback([options, &run] { run = [options] { return explore(*options); }; });
+}
+
+}  // namespace resilience::nbdcrash

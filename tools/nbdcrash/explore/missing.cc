@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/nbdcrash/explore/missing.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/core/compare.h"
+#include "tools/nbdcrash/output.h"
+#include "tools/nbdcrash/tool_error.h"
+
+namespace resilience::nbdcrash {
+
+using namespace writelog;
+
+namespace {
+
+constexpr std::uint64_t row = 16;
+constexpr std::uint64_t rows = 4;
+
+std::vector<std::byte> read(Device& device, const ByteRange& range)
+{
+    std::vector<std::byte> bytes(range.length);
+    Request request;
+    request.op = Op::read;
+    request.offset = range.offset;
+    request.length = range.length;
+    request.into = bytes;
+    require(device, request);
+    return bytes;
+}
+
+/// A line for each 16 bytes: "00040400  53 ef ...  |S...|".
+Json hexdump(std::span<const std::byte> bytes, std::uint64_t offset)
+{
+    Json lines = Json::array();
+    for (std::uint64_t at = 0; at < bytes.size(); at += row) {
+        const auto part = bytes.subspan(at, std::min<std::uint64_t>(row, bytes.size() - at));
+        std::string hex;
+        std::string text;
+        for (const std::byte byte : part) {
+            const auto value = std::to_integer<unsigned char>(byte);
+            hex += fmt::format(" {:02x}", value);
+            text += value >= 0x20 && value < 0x7f ? static_cast<char>(value) : '.';
+        }
+        lines.push_back(fmt::format("{:08x} {:<48}  |{}|", offset + at, hex, text));
+    }
+    return lines;
+}
+
+/// The sectors of `record` that are not in `there`.
+std::vector<std::uint64_t> without(const Record& record, const std::vector<std::uint64_t>& there)
+{
+    std::vector<std::uint64_t> missing;
+    for (std::uint64_t sector = 0; sector < record.sectors; sector++) {
+        if (!std::ranges::binary_search(there, sector)) {
+            missing.push_back(sector);
+        }
+    }
+    return missing;
+}
+
+/// Adds what stands in `range` with the write, and without it.
+void add_bytes(Json& json, Device& with, Device& lacking, const ByteRange& range)
+{
+    constexpr std::uint64_t most = 1 << 20;
+    const ByteRange looked_at{range.offset, std::min(range.length, most)};
+    const auto new_bytes = read(with, looked_at);
+    const auto old_bytes = read(lacking, looked_at);
+    const std::uint64_t first = first_difference(new_bytes, old_bytes).value_or(0) / row * row;
+    const std::uint64_t length = std::min(rows * row, looked_at.length - first);
+    json["hexdump"] = hexdump(std::span(new_bytes).subspan(first, length), range.offset + first);
+    json["instead"] = hexdump(std::span(old_bytes).subspan(first, length), range.offset + first);
+}
+
+Json describe(const Subject& subject, std::uint64_t entry, const char* missing)
+{
+    const Record& record = subject.index()[entry];
+    Json json = {{"entry", entry},
+                 {"missing", missing},
+                 {"kind", kind_of(record)},
+                 {"offset", record.offset},
+                 {"length", record.length},
+                 {"epoch", subject.index().epoch_of(entry)},
+                 {"time", nullptr}};
+    const auto header = subject.log().file->entry_at(record.position);
+    if (header.extension) {
+        json["time"] = time_text(header.extension->completed_ns);
+    }
+    return json;
+}
+
+}  // namespace
+
+Json missing_json(const Subject& subject, const State& state, std::size_t most)
+{
+    const auto lacking = subject.device(subject.timeline()->at(state));
+    const std::uint64_t ss = subject.log().file->sector_size();
+    Json list = Json::array();
+    auto dropped = state.dropped.begin();
+    auto torn = state.torn.begin();
+    while (list.size() < most && (dropped != state.dropped.end() || torn != state.torn.end())) {
+        const bool is_drop = torn == state.torn.end() ||
+                             (dropped != state.dropped.end() && *dropped < torn->entry);
+        const std::uint64_t entry = is_drop ? *dropped : torn->entry;
+        const Record& record = subject.index()[entry];
+        Json json = describe(subject, entry, is_drop ? "all" : "sectors");
+        ByteRange range{record.offset, record.length};
+        if (!is_drop) {
+            const auto missing = without(record, torn->sectors);
+            json["sectors"] = record.sectors;
+            json["missing-sectors"] = missing;
+            if (!missing.empty()) {
+                const std::uint64_t begin =
+                    std::max((record.sector + missing.front()) * ss, record.offset);
+                range = {begin, std::min(begin + ss, record.offset + record.length) - begin};
+            }
+        }
+        State whole{entry + 1, {}, {}};
+        add_bytes(json, *subject.device(subject.timeline()->at(whole)), *lacking, range);
+        list.push_back(std::move(json));
+        is_drop ? void(++dropped) : void(++torn);
+    }
+    return list;
+}
+
+}  // namespace resilience::nbdcrash

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// What a state lacks, in words: which writes, where on the device, when they
+// were made, and what stands there instead.
+
+#include "common/control/json.h"
+#include "tools/nbdcrash/explore/subject.h"
+
+namespace resilience::nbdcrash {
+
+/// An array, an object for each write that is missing or torn, ascending, at
+/// most `most`: "entry", "missing" ("all" or "sectors"), "kind", "offset",
+/// "length", "epoch", "time" (null if the log does not say), for torn ones
+/// "missing-sectors" and "sectors", and "hexdump" (of what is missing) with
+/// "instead" (of what is there), both from the first difference on.
+Json missing_json(const Subject& subject, const writelog::State& state, std::size_t most);
+
+}  // namespace resilience::nbdcrash

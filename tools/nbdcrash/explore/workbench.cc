@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/nbdcrash/explore/workbench.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "tools/nbdcrash/explore/served_state.h"
+#include "tools/nbdcrash/output.h"
+#include "tools/nbdcrash/tool_error.h"
+
+namespace resilience::nbdcrash {
+
+using namespace writelog;
+
+namespace {
+
+constexpr int skip_status = 125;  // as git bisect's
+
+bool wants_uri(const CheckOptions& options)
+{
+    return options.check.find("{uri}") != std::string::npos ||
+           options.oracle.find("{uri}") != std::string::npos;
+}
+
+Verdict judge(Ended ended)
+{
+    Verdict verdict;
+    switch (ended.how) {
+    case Ended::How::exited:
+        verdict.kind = ended.status == 0             ? Verdict::Kind::good
+                       : ended.status == skip_status ? Verdict::Kind::skip
+                                                     : Verdict::Kind::bad;
+        break;
+    case Ended::How::killed:
+    case Ended::How::timed_out: verdict.kind = Verdict::Kind::bad; break;
+    case Ended::How::interrupted: verdict.kind = Verdict::Kind::interrupted; break;
+    }
+    verdict.ended = std::move(ended);
+    return verdict;
+}
+
+}  // namespace
+
+const char* kind_of(const Verdict& verdict)
+{
+    switch (verdict.ended.how) {
+    case Ended::How::exited: return "exit";
+    case Ended::How::killed: return "signal";
+    case Ended::How::timed_out: return "timeout";
+    case Ended::How::interrupted: break;
+    }
+    return "interrupted";
+}
+
+std::string last_mark(const LogIndex& index, const State& state, Promise promise)
+{
+    std::uint64_t end = state.entries;
+    if (promise == Promise::durable) {
+        if (!state.dropped.empty()) {
+            end = std::min(end, state.dropped.front());
+        }
+        if (!state.torn.empty()) {
+            end = std::min(end, state.torn.front().entry);
+        }
+    }
+    std::string name;
+    for (const Mark& mark : index.marks()) {
+        // The recorder's own marks promise nothing.
+        if (mark.entry < end && !mark.name.starts_with("logwrites-") &&
+            !mark.name.starts_with("dm-log-writes-")) {
+            name = mark.name;
+        }
+    }
+    return name;
+}
+
+Workbench::Workbench(const std::string& name, std::uint64_t device_size,
+                     const CheckOptions& options, const Stop& stop)
+    : options_(options), space_(name), checker_(fmt::format("{}.{}", ::getpid(), name), stop)
+{
+    file_.emplace(space_.mount_folder(), device_size, space_.is_private());
+    if (wants_uri(options)) {
+        server_.emplace(file_->path(), space_.folder());
+    }
+    space_.keep_mounts();
+}
+
+Workbench::~Workbench() = default;
+
+Checked Workbench::check(const StateToCheck& state)
+{
+    const ServedState served = serve_state(state.content);
+    file_->show(served.device);
+    Checked checked;
+    if (!options_.check.empty()) {
+        checked.verdict = run(options_.check, state);
+    }
+    if (!options_.oracle.empty() && checked.verdict.kind == Verdict::Kind::good) {
+        checked.verdict = run(options_.oracle, state);
+        checked.verdict.by_oracle = true;
+    }
+    // Loop devices and mounts of the checker's may still write.
+    space_.clean();
+    file_->show(nullptr);
+    checked.reads = served.tracker->reads();
+    if (const int error = served.tracker->error(); error != 0) {
+        throw ToolError(fmt::format("{}: the log or its base cannot be read: {}", state.name,
+                                    std::strerror(error)));
+    }
+    return checked;
+}
+
+Verdict Workbench::run(const std::string& command, const StateToCheck& state)
+{
+    const Placeholders values = {{"dev", file_->path()},
+                                 {"uri", server_ ? server_->uri() : ""},
+                                 {"state", state.name},
+                                 {"mark", state.mark}};
+    return judge(checker_.run(command, values, options_.timeout));
+}
+
+}  // namespace resilience::nbdcrash

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Where one state after the other is put, and checked: a FUSE mount, a server
+// for those checkers that want NBD, and the checker's processes.
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/core/dirty_bitmap.h"
+#include "common/device/device.h"
+#include "common/replay/timeline.h"
+#include "tools/nbdcrash/explore/checker.h"
+#include "tools/nbdcrash/explore/fuse_file.h"
+#include "tools/nbdcrash/explore/mount_space.h"
+#include "tools/nbdcrash/explore/nbd_server.h"
+
+namespace resilience::nbdcrash {
+
+/// Which marks an oracle may hold a state to.
+enum class Promise : std::uint8_t {
+    durable,  ///< the last mark before which nothing is missing in the state
+    set,      ///< the last mark that was set before the crash
+};
+
+/// What decides about states.
+struct CheckOptions {
+    std::string check;   ///< a command; may be empty if there is an oracle
+    std::string oracle;  ///< a command, run after a check that found nothing bad; or empty
+    Promise promise = Promise::durable;
+    std::chrono::milliseconds timeout{60'000};  ///< of each run
+};
+
+/// What was found out about a state.
+struct Verdict {
+    enum class Kind : std::uint8_t { good, bad, skip, interrupted };
+    Kind kind = Kind::good;
+    bool by_oracle = false;
+    Ended ended;  ///< of the command that decided
+
+    bool is_bad() const { return kind == Kind::bad; }
+};
+
+/// "exit", "signal" or "timeout": the kind of a bad verdict.
+const char* kind_of(const Verdict& verdict);
+
+/// What a state is, for whoever checks it.
+struct StateToCheck {
+    std::string name;   ///< in the grammar of states
+    std::string mark;   ///< for the oracle; empty if there is none
+    std::shared_ptr<Device> content;
+};
+
+struct Checked {
+    Verdict verdict;
+    std::vector<resilience::ByteRange> reads;  ///< of the state, by all commands
+};
+
+/// The last mark that binds in `state`, as a point ("mark:NAME", perhaps with a
+/// number) and by its name; empty if there is none.
+std::string last_mark(const writelog::LogIndex& index, const writelog::State& state,
+                      Promise promise);
+
+/// Made, used and destroyed by one thread.
+class Workbench {
+public:
+    /// `name`: among the workers of this process.  Throws SetupError.
+    Workbench(const std::string& name, std::uint64_t device_size, const CheckOptions& options,
+              const Stop& stop);
+    ~Workbench();
+
+    /// Throws ToolError if a command cannot be run, or if the state cannot be
+    /// read: then nothing is known about it.
+    Checked check(const StateToCheck& state);
+
+private:
+    Verdict run(const std::string& command, const StateToCheck& state);
+
+    const CheckOptions options_;
+    MountSpace space_;
+    std::optional<FuseFile> file_;
+    std::optional<NbdServer> server_;
+    Checker checker_;
+};
+
+}  // namespace resilience::nbdcrash
