@@ -69,7 +69,7 @@ void Runner::work(unsigned number)
     std::optional<Workbench> bench;
     while (auto pending = take()) {
         if (!bench) {
-            bench.emplace(std::to_string(number), subject_.size(), check_, stop_);
+            bench.emplace(number, options_.jobs, subject_.size(), check_, stop_);
         }
         const StateToCheck state{pending->outcome.name, pending->outcome.mark,
                                  subject_.device(pending->content.map)};

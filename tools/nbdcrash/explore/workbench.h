@@ -67,9 +67,9 @@ std::string last_mark(const writelog::LogIndex& index, const writelog::State& st
 /// Made, used and destroyed by one thread.
 class Workbench {
 public:
-    /// `name`: among the workers of this process.  Throws SetupError.
-    Workbench(const std::string& name, std::uint64_t device_size, const CheckOptions& options,
-              const Stop& stop);
+    /// `number`: from 0, among the `workers` of this process.  Throws SetupError.
+    Workbench(unsigned number, unsigned workers, std::uint64_t device_size,
+              const CheckOptions& options, const Stop& stop);
     ~Workbench();
 
     /// Throws ToolError if a command cannot be run, or if the state cannot be
