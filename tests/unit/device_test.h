@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "common/device/device.h"
+#include "tests/unit/scratch.h"
 
 namespace device_test {
 
@@ -30,30 +31,9 @@ using resilience::Device;
 using resilience::Flags;
 using resilience::Op;
 using resilience::Request;
+using resilience::test::eventually;
+using resilience::test::TemporaryFolder;
 using Bytes = std::vector<std::byte>;
-
-/// A folder that is removed at the end.
-class TemporaryFolder {
-public:
-    explicit TemporaryFolder(const std::string& parent)
-        : path_(parent + "/device-test-XXXXXX")
-    {
-        if (!mkdtemp(path_.data())) {
-            throw std::runtime_error("mkdtemp " + path_);
-        }
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
-private:
-    std::string path_;
-};
 
 /// A child process, killed at the end.
 class Process {
@@ -118,19 +98,6 @@ inline Output run(const std::string& command)
 inline bool have_program(const std::string& name)
 {
     return run("command -v " + name).status == 0;
-}
-
-template <typename Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = 20s)
-{
-    const auto deadline = std::chrono::steady_clock::now() + limit;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            return false;
-        }
-        std::this_thread::sleep_for(2ms);
-    }
-    return true;
 }
 
 inline Bytes pattern(std::size_t size, unsigned seed)

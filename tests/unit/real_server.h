@@ -22,23 +22,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/scratch.h"
+
 namespace resilience::test {
 
 using std::chrono::milliseconds;
-
-/// Waits until `condition` holds; false if it does not within `limit`.
-inline bool eventually(const std::function<bool()>& condition,
-                       milliseconds limit = milliseconds(20000))
-{
-    const auto deadline = std::chrono::steady_clock::now() + limit;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() >= deadline) {
-            return false;
-        }
-        ::poll(nullptr, 0, 2);
-    }
-    return true;
-}
 
 /// Whether every thread of a process is stopped.
 inline bool is_stopped(pid_t pid)
@@ -66,31 +54,6 @@ inline void freeze(pid_t pid)
         throw std::runtime_error("process " + std::to_string(pid) + " does not stop");
     }
 }
-
-/// A directory that is removed with all that is in it.
-class TemporaryDirectory {
-public:
-    TemporaryDirectory()
-    {
-        char name[] = "/tmp/resilience-test-XXXXXX";
-        if (!::mkdtemp(name)) {
-            throw std::runtime_error("mkdtemp");
-        }
-        path_ = name;
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    const std::string& path() const { return path_; }
-    std::string file(const std::string& name) const { return path_ + "/" + name; }
-
-private:
-    std::string path_;
-};
 
 /// A program that we started.
 class Program {

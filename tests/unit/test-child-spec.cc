@@ -115,8 +115,8 @@ TEST_CASE("the same storage has the same identity")
     CHECK(identity("nbd://host:1/x") != identity("nbd://host:2/x"));
     CHECK(identity("nbd://[::1]/x") == identity("nbd://[::1]:10809/x"));
     CHECK(identity("nbd://2/x") != identity("nbd+vsock://2/x"));
-    CHECK(identity("nbd+unix:///?socket=" + (folder / "a")) ==
-          identity("nbd+unix:///?socket=" + (folder / "link")));
+    CHECK(identity("nbd+unix:///?socket=" + folder / "a") ==
+          identity("nbd+unix:///?socket=" + folder / "link"));
     CHECK(identity("nbd+unix:///x?socket=/s") != identity("nbd+unix:///y?socket=/s"));
 
     CHECK(identity("[ nbdkit null ]") == identity("[  nbdkit null  ]"));

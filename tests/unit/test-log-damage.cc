@@ -3,30 +3,17 @@
 // Damage of every kind at every place of a small log of ours: each cut, each
 // flipped bit.  Whatever is still read must be what was written.
 
-#include <filesystem>
 #include <string>
 
 #include <catch2/catch.hpp>
 
 #include "tests/unit/log_builder.h"
+#include "tests/unit/scratch.h"
 
 using namespace log_test;
+using resilience::test::TemporaryFolder;
 
 namespace {
-
-/// A file in a folder of its own.
-class TemporaryLog {
-public:
-    TemporaryLog() : path_((std::filesystem::temp_directory_path() / "log-damage-XXXXXX").string())
-    {
-        REQUIRE(::mkdtemp(path_.data()) != nullptr);
-    }
-    ~TemporaryLog() { std::filesystem::remove_all(path_); }
-    std::string path() const { return path_ + "/log"; }
-
-private:
-    std::string path_;
-};
 
 Bytes sample()
 {
@@ -70,10 +57,11 @@ std::int64_t usable(const std::string& path, const Bytes& bytes, const LogIndex&
 
 TEST_CASE("a log that is cut at any byte")
 {
-    const TemporaryLog file;
+    const TemporaryFolder folder;
+    const std::string path = folder / "log";
     const Bytes bytes = sample();
-    write_file(file.path(), bytes);
-    const LogIndex right = LogIndex::scan(LogFile(file.path()));
+    write_file(path, bytes);
+    const LogIndex right = LogIndex::scan(LogFile(path));
     REQUIRE(right.size() == 7);
     for (std::size_t length = 0; length < bytes.size(); length++) {
         INFO("cut to " << length << " bytes");
@@ -85,7 +73,7 @@ TEST_CASE("a log that is cut at any byte")
                 record.position + 512 * (1 + (record.is_discard() ? 0 : record.sectors));
             whole += end <= length ? 1 : 0;
         }
-        const std::int64_t good = usable(file.path(), cut, right);
+        const std::int64_t good = usable(path, cut, right);
         if (good == -1) {
             CHECK(length < header_bytes);
         } else {
@@ -96,10 +84,11 @@ TEST_CASE("a log that is cut at any byte")
 
 TEST_CASE("a log of which any bit is flipped")
 {
-    const TemporaryLog file;
+    const TemporaryFolder folder;
+    const std::string path = folder / "log";
     const Bytes bytes = sample();
-    write_file(file.path(), bytes);
-    const LogFile log(file.path());
+    write_file(path, bytes);
+    const LogFile log(path);
     const LogIndex right = LogIndex::scan(log);
     std::uint64_t noticed = 0;
     std::uint64_t flips = 0;
@@ -108,7 +97,7 @@ TEST_CASE("a log of which any bit is flipped")
             INFO("bit " << bit << " of byte " << at);
             Bytes bad = bytes;
             bad[at] ^= std::byte{1} << bit;
-            const std::int64_t good = usable(file.path(), bad, right);
+            const std::int64_t good = usable(path, bad, right);
             noticed += good < 7 ? 1 : 0;
             flips++;
         }

@@ -14,8 +14,8 @@ using namespace resilience::test;
 
 TEST_CASE("reads what was written, zeroed and trimmed")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"memory", "64M"});
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"memory", "64M"});
     const auto device = started(uri_spec(server.uri()));
     REQUIRE(device->link() == Link::up);
     CHECK(device->link_error().empty());
@@ -39,8 +39,8 @@ TEST_CASE("reads what was written, zeroed and trimmed")
 
 TEST_CASE("requests larger than the server's maximum are split")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"--filter=blocksize-policy", "memory", "128M",
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"--filter=blocksize-policy", "memory", "128M",
                                   "blocksize-minimum=512", "blocksize-preferred=4096",
                                   "blocksize-maximum=1M", "blocksize-error-policy=error"});
     const auto device = started(uri_spec(server.uri()));
@@ -54,9 +54,9 @@ TEST_CASE("requests larger than the server's maximum are split")
 
 TEST_CASE("a zero of more than 64 MiB zeroes all of it, on a server that cannot zero")
 {
-    const TemporaryDirectory dir;
+    const TemporaryFolder dir;
     for (const char* mode : {"none", "emulate"}) {
-        Nbdkit server(dir.file("s"), {"--filter=nozero", "memory", "200M",
+        Nbdkit server(dir / "s", {"--filter=nozero", "memory", "200M",
                                       std::string("zeromode=") + mode});
         const auto device = started(uri_spec(server.uri()));
         CHECK(device->capabilities().zero == (std::string(mode) != "none"));
@@ -73,10 +73,10 @@ TEST_CASE("a zero of more than 64 MiB zeroes all of it, on a server that cannot 
 TEST_CASE("a zero of more than 64 MiB zeroes all of it, on a plugin whose zero says EOPNOTSUPP")
 {
     // There nbdkit up to 1.44 zeroes the first 64 MiB of a request, and reports success.
-    const TemporaryDirectory dir;
-    const std::string disk = dir.file("disk");
+    const TemporaryFolder dir;
+    const std::string disk = (dir / "disk");
     const std::string dd = "dd status=none iflag=fullblock,count_bytes,skip_bytes ";
-    Nbdkit server(dir.file("s"),
+    Nbdkit server(dir / "s",
                   {"eval", "get_size=echo 96M", "can_write=exit 0", "can_zero=exit 0",
                    "pread=" + dd + "if=" + disk + " skip=$4 count=$3 bs=1M",
                    "pwrite=" + dd + "of=" + disk +
@@ -93,8 +93,8 @@ TEST_CASE("a zero of more than 64 MiB zeroes all of it, on a plugin whose zero s
 
 TEST_CASE("a fast zero on a server without it is ENOTSUP and changes nothing")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"--filter=nozero", "memory", "1M", "fastzeromode=none"});
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"--filter=nozero", "memory", "1M", "fastzeromode=none"});
     const auto device = started(uri_spec(server.uri()));
     CHECK_FALSE(device->capabilities().fast_zero);
     CHECK(run(*device, Op::write, 0, 65536, std::byte{9}) == 0);
@@ -104,22 +104,22 @@ TEST_CASE("a fast zero on a server without it is ENOTSUP and changes nothing")
 
 TEST_CASE("a server without native FUA gets a flush after the write")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"),
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s",
                   {"--filter=log", "--filter=fua", "memory", "1M",
-                   "logfile=" + dir.file("log")});
+                   "logfile=" + dir / "log"});
     const auto device = started(uri_spec(server.uri()));
     CHECK_FALSE(device->capabilities().fua);
     CHECK(run(*device, Op::write, 0, 4096, std::byte{1}, {.fua = true}) == 0);
-    const std::string log = "grep -q Flush " + dir.file("log");
+    const std::string log = "grep -q Flush " + (dir / "log");
     CHECK(eventually([&] { return std::system(log.c_str()) == 0; }));
 }
 
 TEST_CASE("extents cover the whole request, are clipped and merged")
 {
-    const TemporaryDirectory dir;
+    const TemporaryFolder dir;
     // 8 GiB: one extent of 4 GiB or more makes nbdkit 1.32 abort if asked badly.
-    Nbdkit server(dir.file("s"), {"memory", "8G"});
+    Nbdkit server(dir / "s", {"memory", "8G"});
     const auto device = started(uri_spec(server.uri()));
     CHECK(run(*device, Op::write, mebibyte, mebibyte, std::byte{1}) == 0);
     const auto request = make_request(Op::extents, 65536, (8ULL << 30) - 65536 - 512);
@@ -138,8 +138,8 @@ TEST_CASE("extents cover the whole request, are clipped and merged")
 
 TEST_CASE("without block status everything is data")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"--no-sr", "memory", "1M"});
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"--no-sr", "memory", "1M"});
     const auto device = started(uri_spec(server.uri()));
     CHECK_FALSE(device->capabilities().extents);
     const auto request = make_request(Op::extents, 0, mebibyte);
@@ -149,8 +149,8 @@ TEST_CASE("without block status everything is data")
 
 TEST_CASE("the server's errors are passed on")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"--filter=error", "memory", "1M", "error=ENOSPC",
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"--filter=error", "memory", "1M", "error=ENOSPC",
                                   "error-pwrite-rate=100%"});
     const auto device = started(uri_spec(server.uri()));
     CHECK(run(*device, Op::write, 0, 4096) == ENOSPC);
@@ -162,8 +162,8 @@ TEST_CASE("the server's errors are passed on")
 
 TEST_CASE("a read-only export can be opened read-only, and only so")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"-r", "memory", "1M"});
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"-r", "memory", "1M"});
     CHECK_THAT(open_error(uri_spec(server.uri())), Catch::Contains("read-only"));
     auto options = quick();
     options.writable = false;
@@ -189,17 +189,17 @@ TEST_CASE("an unreachable port is named")
 
 TEST_CASE("an export that does not exist is named")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"file", "dir=" + dir.path()});
-    CHECK_THAT(open_error(uri_spec("nbd+unix:///nothing?socket=" + dir.file("s"))),
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"file", "dir=" + dir.path()});
+    CHECK_THAT(open_error(uri_spec("nbd+unix:///nothing?socket=" + dir / "s")),
                Catch::Contains("export \"nothing\""));
 }
 
 TEST_CASE("over TCP")
 {
-    const TemporaryDirectory dir;
+    const TemporaryFolder dir;
     const std::string port = std::to_string(free_port());
-    Nbdkit server(dir.file("pid"), {"-i", "127.0.0.1", "-p", port}, {"memory", "1M"});
+    Nbdkit server(dir / "pid", {"-i", "127.0.0.1", "-p", port}, {"memory", "1M"});
     const auto device = started(uri_spec("nbd://127.0.0.1:" + port));
     CHECK(run(*device, Op::write, 0, 4096, std::byte{5}) == 0);
     CHECK(content(*device, 0, 4096) == "5");
@@ -207,11 +207,11 @@ TEST_CASE("over TCP")
 
 TEST_CASE("over TLS with a pre-shared key")
 {
-    const TemporaryDirectory dir;
-    const std::string keys = dir.file("keys.psk");
+    const TemporaryFolder dir;
+    const std::string keys = (dir / "keys.psk");
     REQUIRE(std::system(("psktool -u alice -p " + keys + " >/dev/null 2>&1").c_str()) == 0);
-    Nbdkit server(dir.file("s"), {"--tls=require", "--tls-psk=" + keys, "memory", "8M"});
-    const auto device = started(uri_spec("nbds+unix://alice@/?socket=" + dir.file("s") +
+    Nbdkit server(dir / "s", {"--tls=require", "--tls-psk=" + keys, "memory", "8M"});
+    const auto device = started(uri_spec("nbds+unix://alice@/?socket=" + (dir / "s") +
                                          "&tls-psk-file=" + keys));
     CHECK(run(*device, Op::write, 0, 4 * mebibyte, std::byte{5}) == 0);
     CHECK(content(*device, 0, 4 * mebibyte) == "5");
@@ -220,8 +220,8 @@ TEST_CASE("over TLS with a pre-shared key")
 
 TEST_CASE("over TLS with certificates, and not with another authority's")
 {
-    const TemporaryDirectory dir;
-    std::ofstream(dir.file("make"))
+    const TemporaryFolder dir;
+    std::ofstream(dir / "make")
         << "set -e; cd " << dir.path() << "\n"
         << "for ca in good other; do mkdir $ca\n"
         << "certtool --generate-privkey --key-type ecdsa --outfile $ca/ca-key.pem\n"
@@ -234,23 +234,23 @@ TEST_CASE("over TLS with certificates, and not with another authority's")
         << "certtool --generate-certificate --load-ca-certificate good/ca-cert.pem "
            "--load-ca-privkey good/ca-key.pem --load-privkey good/server-key.pem "
            "--template t --outfile good/server-cert.pem\n";
-    REQUIRE(std::system(("sh " + dir.file("make") + " >/dev/null 2>&1").c_str()) == 0);
+    REQUIRE(std::system(("sh " + (dir / "make") + " >/dev/null 2>&1").c_str()) == 0);
     const std::string port = std::to_string(free_port());
-    Nbdkit server(dir.file("pid"), {"-p", port},
-                  {"--tls=require", "--tls-certificates=" + dir.file("good"), "memory", "1M"});
+    Nbdkit server(dir / "pid", {"-p", port},
+                  {"--tls=require", "--tls-certificates=" + dir / "good", "memory", "1M"});
     const std::string uri = "nbds://localhost:" + port + "/?tls-certificates=";
     {
-        const auto device = started(uri_spec(uri + dir.file("good")));
+        const auto device = started(uri_spec(uri + dir / "good"));
         CHECK(run(*device, Op::write, 0, 65536, std::byte{5}) == 0);
         CHECK(content(*device, 0, 65536) == "5");
     }
-    CHECK_FALSE(open_error(uri_spec(uri + dir.file("other"))).empty());
+    CHECK_FALSE(open_error(uri_spec(uri + dir / "other")).empty());
 }
 
 TEST_CASE("many threads share the connection")
 {
-    const TemporaryDirectory dir;
-    Nbdkit server(dir.file("s"), {"memory", "64M"});
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"memory", "64M"});
     const auto device = started(uri_spec(server.uri()));
     std::atomic<int> wrong{0};
     std::vector<std::thread> threads;

@@ -33,13 +33,13 @@ public:
     void start(const std::string& size)
     {
         server_.reset();
-        server_.emplace(dir_.file("s"), std::vector<std::string>{"memory", size});
+        server_.emplace(dir_ / "s", std::vector<std::string>{"memory", size});
     }
     Program& program() { return server_->program(); }
     std::string uri() const { return server_->uri(); }
 
 private:
-    TemporaryDirectory dir_;
+    TemporaryFolder dir_;
     std::optional<Nbdkit> server_;
 };
 
@@ -173,12 +173,12 @@ TEST_CASE("a frozen server keeps its requests, its connection and their order")
 
 TEST_CASE("submit never blocks, however much a frozen server does not take")
 {
-    const TemporaryDirectory dir;
+    const TemporaryFolder dir;
     const std::string port = std::to_string(free_port());
     const bool tcp = GENERATE(false, true);
-    Nbdkit server = tcp ? Nbdkit(dir.file("pid"), {"-i", "127.0.0.1", "-p", port},
+    Nbdkit server = tcp ? Nbdkit(dir / "pid", {"-i", "127.0.0.1", "-p", port},
                                  {"memory", "64M"})
-                        : Nbdkit(dir.file("s"), {"memory", "64M"});
+                        : Nbdkit(dir / "s", {"memory", "64M"});
     const auto device = started(uri_spec(tcp ? "nbd://127.0.0.1:" + port : server.uri()));
     server.program().stop();
     Tally tally;
@@ -279,10 +279,10 @@ TEST_CASE("one device's dead server does not delay another device")
 
 TEST_CASE("every request ends exactly once while its server is killed again and again")
 {
-    const TemporaryDirectory dir;
-    { std::ofstream(dir.file("disk")) << std::string(4 * mebibyte, 'a'); }
-    const std::vector<std::string> words{"file", dir.file("disk")};
-    std::optional<Nbdkit> server(std::in_place, dir.file("s"), words);
+    const TemporaryFolder dir;
+    { std::ofstream(dir / "disk") << std::string(4 * mebibyte, 'a'); }
+    const std::vector<std::string> words{"file", dir / "disk"};
+    std::optional<Nbdkit> server(std::in_place, dir / "s", words);
     const auto device = started(uri_spec(server->uri()));
     Tally tally;
     std::atomic<bool> stopping{false};
@@ -305,7 +305,7 @@ TEST_CASE("every request ends exactly once while its server is killed again and 
         server->program().kill();
         CHECK(eventually([&] { return device->link() != Link::up; }));
         server.reset();
-        server.emplace(dir.file("s"), words);
+        server.emplace(dir / "s", words);
         CHECK(is_link(device, Link::returned));
         device->resume();
     }

@@ -47,8 +47,8 @@ TEST_CASE("[ nbdkit ] serves, and is gone after stop")
 
 TEST_CASE("[ qemu-nbd ] serves a qcow2 image named relative to the command's directory")
 {
-    const TemporaryDirectory dir;
-    const std::string make = "qemu-img create -q -f qcow2 '" + dir.file("c.qcow2") + "' 16M";
+    const TemporaryFolder dir;
+    const std::string make = "qemu-img create -q -f qcow2 '" + (dir / "c.qcow2") + "' 16M";
     REQUIRE(std::system(make.c_str()) == 0);
     {
         const auto device = started(command_spec("qemu-nbd -f qcow2 c.qcow2", dir.path()),
@@ -88,16 +88,16 @@ TEST_CASE("a command that does not exist is reported")
 
 TEST_CASE("a command that never answers is ended")
 {
-    const TemporaryDirectory dir;
+    const TemporaryFolder dir;
     const auto begin = real_clock().now();
     const auto text = open_error(
-        command_spec("sh -c 'echo $$ > " + dir.file("pid") +
+        command_spec("sh -c 'echo $$ > " + (dir / "pid") +
                      "; trap \"\" TERM; while :; do sleep 1; done'"),
         quick(milliseconds(500)));
     CHECK_THAT(text, Catch::Contains("did not answer within 0.5 s"));
     CHECK(real_clock().now() - begin < milliseconds(8000));
     pid_t pid = 0;
-    std::ifstream(dir.file("pid")) >> pid;
+    std::ifstream(dir / "pid") >> pid;
     REQUIRE(pid > 0);
     CHECK(gone(pid));
 }
@@ -125,12 +125,12 @@ TEST_CASE("a stopped server is ended all the same")
 
 TEST_CASE("what a wrapper script has started ends with it")
 {
-    const TemporaryDirectory dir;
+    const TemporaryFolder dir;
     auto started =
         ServerProcess::start("sh -c 'sleep 600 & echo $! > p; mv p pid; wait'", dir.path());
-    REQUIRE(eventually([&] { return std::filesystem::exists(dir.file("pid")); }));
+    REQUIRE(eventually([&] { return std::filesystem::exists(dir / "pid"); }));
     pid_t helper = 0;
-    std::ifstream(dir.file("pid")) >> helper;
+    std::ifstream(dir / "pid") >> helper;
     REQUIRE(helper > 0);
     started.process.terminate(milliseconds(1000));
     CHECK(eventually([&] {
@@ -144,7 +144,7 @@ TEST_CASE("what a wrapper script has started ends with it")
 
 TEST_CASE("the server gets no descriptor of ours, a clean signal mask and its socket")
 {
-    const TemporaryDirectory dir;
+    const TemporaryFolder dir;
     const int leak = ::dup(2);
     sigset_t usr1, before;
     sigemptyset(&usr1);
@@ -158,25 +158,25 @@ TEST_CASE("the server gets no descriptor of ours, a clean signal mask and its so
     ::close(leak);
     REQUIRE(started.process.wait_exit(in(milliseconds(10000))));
     CHECK(started.process.exit_text() == "exited with status 0");
-    std::ifstream fds(dir.file("fds"));
+    std::ifstream fds(dir / "fds");
     int fd = 0, highest = 0;
     while (fds >> fd) {
         highest = std::max(highest, fd);
     }
     CHECK(highest <= 4);  // 4 is that of ls itself
     std::string word, mask;
-    std::ifstream(dir.file("mask")) >> word >> mask;
+    std::ifstream(dir / "mask") >> word >> mask;
     CHECK(mask == "0000000000000000");
     std::string count, listen_pid, pid;
-    std::ifstream(dir.file("env")) >> count >> listen_pid >> pid;
+    std::ifstream(dir / "env") >> count >> listen_pid >> pid;
     CHECK(count == "1");
     CHECK(listen_pid == pid);
 }
 
 TEST_CASE("a server that is killed is started again, and returns")
 {
-    const TemporaryDirectory dir;
-    { std::ofstream(dir.file("disk")) << std::string(mebibyte, 'a'); }
+    const TemporaryFolder dir;
+    { std::ofstream(dir / "disk") << std::string(mebibyte, 'a'); }
     const auto device = started(command_spec("nbdkit file disk", dir.path()));
     const pid_t first = server_of(device);
     REQUIRE(first > 0);

@@ -13,9 +13,11 @@
 #include <catch2/catch.hpp>
 
 #include "common/device/sync_ledger.h"
+#include "tests/unit/scratch.h"
 
 using resilience::SyncLedger;
 using resilience::WorkerPool;
+using resilience::test::eventually;
 using namespace std::chrono_literals;
 
 namespace {
@@ -48,19 +50,6 @@ private:
     bool open_ = false;
     int waiting_ = 0;
 };
-
-template <typename Condition>
-bool eventually(Condition condition)
-{
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
-}
 
 void nothing(int) {}
 
