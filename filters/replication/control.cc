@@ -30,14 +30,8 @@ void Control::add_commands(CommandTable& table)
     add_qemu_commands(table);
     add_own_commands(table);
     add_refusals(table);
+    group_.add_commands(table);
     side_.add_commands(table);
-}
-
-void Control::run(const Asked& asked)
-{
-    if (const auto prepared = side_.prepare(asked)) {
-        prepared->commit();
-    }
 }
 
 void Control::add_qemu_commands(CommandTable& table)

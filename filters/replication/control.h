@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/control/command_table.h"
+#include "filters/replication/group.h"
 #include "filters/replication/options.h"
 #include "filters/replication/side.h"
 
@@ -12,7 +13,13 @@ namespace resilience::replication {
 /// The commands that both sides have: QEMU's three and ours.
 class Control {
 public:
-    Control(const Options& options, Side& side) : options_(options), side_(side) {}
+    Control(const Options& options, Side& side)
+        : options_(options), side_(side), group_(options, side)
+    {
+    }
+
+    void start() { group_.start(); }
+    void stop() { group_.stop(); }
 
     void add_commands(CommandTable& table);
 
@@ -20,11 +27,12 @@ private:
     void add_qemu_commands(CommandTable& table);
     void add_own_commands(CommandTable& table);
     void add_refusals(CommandTable& table);
-    void run(const Asked& asked);
+    void run(const Asked& asked) { group_.run(asked); }
     Json query() const;
 
     const Options& options_;
     Side& side_;
+    Group group_;
 };
 
 }  // namespace resilience::replication

@@ -270,6 +270,7 @@ void ReplicationModule::get_ready(std::shared_ptr<Device> next)
 void ReplicationModule::after_fork()
 {
     side_->after_fork();
+    control_->start();
     if (server_) {
         server_->start();
     }
@@ -279,6 +280,9 @@ void ReplicationModule::cleanup()
 {
     if (server_) {
         server_->stop(stop_limit);
+    }
+    if (control_) {
+        control_->stop();
     }
     side_->cleanup();
 }

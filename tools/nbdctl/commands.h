@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "tools/nbdctl/qmp_client.h"
+#include "common/control/qmp_client.h"
 #include "tools/nbdctl/tool_error.h"
 
 namespace resilience::nbdctl {
+
+using Clock = QmpClient::Clock;
 
 /// The command line.
 struct Options {

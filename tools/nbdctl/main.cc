@@ -67,6 +67,17 @@ int end_with(Exit status, const char* message)
     return static_cast<int>(status);
 }
 
+Exit exit_of(resilience::QmpError::Kind kind)
+{
+    switch (kind) {
+    case resilience::QmpError::Kind::refused: return Exit::refused;
+    case resilience::QmpError::Kind::usage: return Exit::usage;
+    case resilience::QmpError::Kind::connection: return Exit::connection;
+    case resilience::QmpError::Kind::timeout: return Exit::timeout;
+    }
+    return Exit::refused;
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -80,6 +91,8 @@ int main(int argc, char** argv)
         return static_cast<int>(Exit::ok);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? static_cast<int>(Exit::ok) : static_cast<int>(Exit::usage);
+    } catch (const resilience::QmpError& error) {
+        return end_with(exit_of(error.kind()), error.what());
     } catch (const ToolError& error) {
         return end_with(error.status(), error.what());
     } catch (const resilience::Json::exception& error) {

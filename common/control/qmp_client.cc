@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/nbdctl/qmp_client.h"
+#include "common/control/qmp_client.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,7 +13,9 @@
 
 #include <fmt/format.h>
 
-namespace resilience::nbdctl {
+namespace resilience {
+
+using Kind = QmpError::Kind;
 
 namespace {
 
@@ -46,13 +48,13 @@ QmpClient::QmpClient(const std::string& path, Clock::time_point deadline) : path
     connect(deadline);
     const std::optional<Json> greeting = next_message(deadline, -1);
     if (!greeting) {
-        fail(Exit::timeout, "does not greet: is the server frozen?");
+        fail(Kind::timeout, "does not greet: is the server frozen?");
     }
     if (greeting->contains("error")) {  // too many clients
-        fail(Exit::connection, (*greeting)["error"].value("desc", "refuses the connection"));
+        fail(Kind::connection, (*greeting)["error"].value("desc", "refuses the connection"));
     }
     if (!greeting->contains("QMP")) {
-        fail(Exit::connection, "is not a control socket");
+        fail(Kind::connection, "is not a control socket");
     }
     execute("qmp_capabilities", Json::object(), deadline);
 }
@@ -62,21 +64,21 @@ void QmpClient::connect(Clock::time_point deadline)
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path_.size() >= sizeof address.sun_path) {
-        fail(Exit::usage, fmt::format("the path of a socket has at most {} bytes",
+        fail(Kind::usage, fmt::format("the path of a socket has at most {} bytes",
                                       sizeof address.sun_path - 1));
     }
     path_.copy(address.sun_path, path_.size());
     fd_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     while (::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == -1) {
         if (errno == ECONNREFUSED) {
-            fail(Exit::connection, "Connection refused: its server is not running any more");
+            fail(Kind::connection, "Connection refused: its server is not running any more");
         }
         if (errno != EAGAIN && errno != EINTR) {
-            fail(Exit::connection, std::strerror(errno));
+            fail(Kind::connection, std::strerror(errno));
         }
         // Many wait to be accepted already.
         if (Clock::now() >= deadline) {
-            fail(Exit::timeout, "does not accept connections: is the server frozen?");
+            fail(Kind::timeout, "does not accept connections: is the server frozen?");
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -99,13 +101,13 @@ Json QmpClient::execute(const std::string& name, const Json& arguments,
                 events_.pop_front();
             }
         } else if (message->contains("error") && message->value("id", id) == id) {
-            throw ToolError(Exit::refused,
+            throw QmpError(Kind::refused,
                             (*message)["error"].value("desc", to_line((*message)["error"])));
         } else if (message->contains("return") && message->value("id", Json()) == Json(id)) {
             return (*message)["return"];
         }
     }
-    throw ToolError(Exit::timeout, fmt::format("{}: no reply in time; the command may still be "
+    throw QmpError(Kind::timeout, fmt::format("{}: no reply in time; the command may still be "
                                                "carried out", name));
 }
 
@@ -139,9 +141,9 @@ std::optional<Json> QmpClient::next_message(Clock::time_point deadline, int stop
         if (n > 0) {
             buffer_.append(bytes.data(), static_cast<std::size_t>(n));
         } else if (n == 0) {
-            fail(Exit::connection, "the server has closed the connection");
+            fail(Kind::connection, "the server has closed the connection");
         } else if (errno != EAGAIN && errno != EINTR) {
-            fail(Exit::connection, std::strerror(errno));
+            fail(Kind::connection, std::strerror(errno));
         }
     }
 }
@@ -152,7 +154,7 @@ std::optional<Json> QmpClient::buffered_message()
     if (end == std::string::npos) {
         searched_ = buffer_.size();
         if (buffer_.size() > max_line) {
-            fail(Exit::connection, "sends a line without an end; is it a control socket?");
+            fail(Kind::connection, "sends a line without an end; is it a control socket?");
         }
         return std::nullopt;
     }
@@ -160,7 +162,7 @@ std::optional<Json> QmpClient::buffered_message()
     buffer_.erase(0, end + 1);
     searched_ = 0;
     if (!message || !message->is_object()) {
-        fail(Exit::connection, "sends what is not QMP; is it a control socket?");
+        fail(Kind::connection, "sends what is not QMP; is it a control socket?");
     }
     return message;
 }
@@ -187,22 +189,22 @@ void QmpClient::send_all(const std::string& text, Clock::time_point deadline)
     std::size_t sent = 0;
     while (sent < text.size()) {
         if (!wait(POLLOUT, deadline, -1)) {
-            fail(Exit::timeout, "does not read what is sent to it: is the server frozen?");
+            fail(Kind::timeout, "does not read what is sent to it: is the server frozen?");
         }
         const ssize_t n = ::send(fd_.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
         if (n >= 0) {
             sent += static_cast<std::size_t>(n);
         } else if (errno == EPIPE || errno == ECONNRESET) {
-            fail(Exit::connection, "the server has closed the connection");
+            fail(Kind::connection, "the server has closed the connection");
         } else if (errno != EAGAIN && errno != EINTR) {
-            fail(Exit::connection, std::strerror(errno));
+            fail(Kind::connection, std::strerror(errno));
         }
     }
 }
 
-void QmpClient::fail(Exit status, const std::string& what) const
+void QmpClient::fail(Kind kind, const std::string& what) const
 {
-    throw ToolError(status, fmt::format("socket '{}': {}", path_, what));
+    throw QmpError(kind, fmt::format("socket '{}': {}", path_, what));
 }
 
-}  // namespace resilience::nbdctl
+}  // namespace resilience

@@ -5,23 +5,39 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "common/control/json.h"
 #include "common/device/unique_fd.h"
-#include "tools/nbdctl/tool_error.h"
 
-namespace resilience::nbdctl {
+namespace resilience {
 
-using Clock = std::chrono::steady_clock;
+/// A command that was not carried out, or of which nobody knows.
+class QmpError : public std::runtime_error {
+public:
+    enum class Kind : std::uint8_t {
+        refused,     ///< the server said no; what() is its text
+        usage,       ///< nothing was tried
+        connection,  ///< there is no server, or not any more
+        timeout,     ///< it may still be carried out
+    };
+    QmpError(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+    Kind kind() const { return kind_; }
+
+private:
+    Kind kind_;
+};
 
 /// A negotiated connection to a QMP server: ours, or QEMU's.
 class QmpClient {
 public:
-    /// Connects to the unix socket `path` and negotiates.  Throws ToolError.
+    using Clock = std::chrono::steady_clock;
+
+    /// Connects to the unix socket `path` and negotiates.  Throws QmpError.
     QmpClient(const std::string& path, Clock::time_point deadline);
 
-    /// Runs a command and returns what it returns.  Throws ToolError: refused
+    /// Runs a command and returns what it returns.  Throws QmpError: refused
     /// with the server's text, timeout, connection.
     Json execute(const std::string& name, const Json& arguments, Clock::time_point deadline);
 
@@ -35,7 +51,7 @@ private:
     std::optional<Json> buffered_message();
     bool wait(short events, Clock::time_point deadline, int stop_fd);
     void send_all(const std::string& text, Clock::time_point deadline);
-    [[noreturn]] void fail(Exit status, const std::string& what) const;
+    [[noreturn]] void fail(QmpError::Kind kind, const std::string& what) const;
 
     std::string path_;
     UniqueFd fd_;
@@ -45,4 +61,4 @@ private:
     std::int64_t last_id_ = 0;
 };
 
-}  // namespace resilience::nbdctl
+}  // namespace resilience

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Several disks of one machine that start, checkpoint, stop and fail over
+// together: all, or none of them.
+//
+// Each disk has a server of its own, and knows the control sockets of the
+// others.  Whoever is asked asks all of them to get ready (they check, and hold
+// their I/O), and only when all are ready tells all of them to do it.  Until
+// then giving up costs nothing.
+//
+// Whoever asked may die in between.  A member that was made ready and hears
+// nothing more asks the others whether they were told to do it, and does so,
+// too, or else lets go.  Nobody is told to do it later than half of the time
+// that members wait, so no two of them can decide differently.
+//
+// What this cannot undo: a member whose disk fails at the very last step.  It is
+// said then which of them has not done it.
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/control/command_table.h"
+#include "filters/replication/options.h"
+#include "filters/replication/side.h"
+
+namespace resilience::replication {
+
+/// Thread-safe.
+class Group {
+public:
+    Group(const Options& options, Side& side) : options_(options), side_(side) {}
+    Group(const Group&) = delete;
+    Group& operator=(const Group&) = delete;
+    ~Group() { stop(); }
+
+    /// The commands that members use among themselves.
+    void add_commands(CommandTable& table);
+    /// Starts the thread that ends what nobody ends.
+    void start();
+    void stop();
+
+    /// Carries `asked` out on this disk and all others of the group.  Throws
+    /// CommandError; then none has done it, unless the text says other.
+    void run(const Asked& asked);
+
+private:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    enum class Outcome : std::uint8_t { unknown, committed, dropped };
+
+    void prepare(const std::string& token, const Asked& asked);
+    void commit(const std::string& token);
+    void drop(const std::string& token);
+    Outcome outcome(const std::string& token);
+    void note(const std::string& token, Outcome outcome);
+    void watch();
+    bool others_have_committed(const std::string& token) const;
+
+    const Options& options_;
+    Side& side_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::string token_;                   ///< of what is prepared; empty: nothing is
+    std::unique_ptr<Prepared> prepared_;  ///< null also if it is to be ignored
+    TimePoint expires_{};
+    std::deque<std::pair<std::string, Outcome>> outcomes_;  ///< the last ones
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace resilience::replication
