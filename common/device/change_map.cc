@@ -356,7 +356,7 @@ void ChangeMap::clear(ByteRange range)
     }
 }
 
-void ChangeMap::retain(const DirtyBitmap& kept)
+void ChangeMap::retain(const DirtyBitmap& kept, const DirtyBitmap& also)
 {
     const std::uint64_t granularity = bits_.granularity();
     for (std::size_t word = 0; word < bits_.words(); word++) {
@@ -365,7 +365,7 @@ void ChangeMap::retain(const DirtyBitmap& kept)
         }
         const std::uint64_t index = word / words_per_sector;
         const std::lock_guard lock(mutex_of(index));
-        const std::uint64_t gone = bits_.word(word) & ~kept.word(word);
+        const std::uint64_t gone = bits_.word(word) & ~(kept.word(word) | also.word(word));
         for (std::uint64_t left = gone; left != 0; left &= left - 1) {
             const std::uint64_t begin =
                 (word * 64 + static_cast<std::uint64_t>(std::countr_zero(left))) * granularity;

@@ -66,10 +66,11 @@ public:
     int set(ByteRange range);
     /// Unmarks the granules that lie wholly inside `range`.
     void clear(ByteRange range);
-    /// Unmarks all granules but those marked in `kept` (of the same size and
-    /// granularity).  Who marks a granule there before it calls set() here can
-    /// be sure that it stays marked, whatever the other threads do.
-    void retain(const DirtyBitmap& kept);
+    /// Unmarks all granules but those marked in `kept` or in `also` (of the same
+    /// size and granularity).  Who marks a granule there before it calls set()
+    /// here can be sure that it stays marked, whatever the other threads do.
+    void retain(const DirtyBitmap& kept, const DirtyBitmap& also);
+    void retain(const DirtyBitmap& kept) { retain(kept, kept); }
 
     /// Writes what was cleared, makes it all durable, and closes groups that
     /// nobody has written to since the last call but one.  Call it every now

@@ -27,6 +27,7 @@ const char* const primary_keys[] = {
     "replication-secondary",   "replication-protocol",    "replication-backlog",
     "replication-backlog-age", "replication-backlog-full", "replication-checkpoint-interval",
     "replication-checkpoint-on", "replication-resync-rate", "replication-alone",
+    "replication-autostart",
 };
 const char* const secondary_keys[] = {
     "replication-active", "replication-hidden", "replication-cluster-size",
@@ -77,7 +78,8 @@ const char* const ReplicationModule::config_help =
     "replication-checkpoint-interval=<T>  Checkpoints by the clock.\n"
     "replication-checkpoint-on=flush  Checkpoints by the guest's flushes.\n"
     "replication-resync-rate=<SIZE> Bytes per second (default 0: no limit).\n"
-    "replication-alone=<BOOL>       Serve before the secondary was asked (default false).";
+    "replication-alone=<BOOL>       Serve before the secondary was asked (default false).\n"
+    "replication-autostart=<BOOL>   Start with the server, not by command (default true).";
 
 std::string ReplicationModule::absolute(std::string_view key, const std::string& value) const
 {
@@ -174,6 +176,8 @@ bool ReplicationModule::config_primary(std::string_view key, const std::string& 
         options_.resync_rate = parse_size(key, value);
     } else if (key == "replication-alone") {
         options_.alone = parse_bool(key, value);
+    } else if (key == "replication-autostart") {
+        options_.autostart = parse_bool(key, value);
     } else {
         return false;
     }

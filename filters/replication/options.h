@@ -55,6 +55,8 @@ struct Options {
     /// Acknowledges writes after a start although the secondary cannot be
     /// asked whether it was promoted meanwhile.
     bool alone = false;
+    /// Begins with the server; else by command, and until then all I/O is EIO.
+    bool autostart = true;
 };
 
 }  // namespace resilience::replication

@@ -1,0 +1,899 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/replication/primary_session.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "common/core/log.h"
+#include "common/device/pending.h"
+#include "filters/replication/pair.h"
+
+namespace resilience::replication {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds first_retry{100};
+constexpr milliseconds longest_retry{2000};
+constexpr milliseconds heartbeat_interval{1000};
+constexpr milliseconds settle_interval{1000};
+constexpr milliseconds idle_interval{100};
+constexpr milliseconds goodbye_limit{200};
+
+}  // namespace
+
+std::string_view to_string(SessionStatus::Phase phase)
+{
+    switch (phase) {
+    case SessionStatus::Phase::stopped: return "stopped";
+    case SessionStatus::Phase::connecting: return "connecting";
+    case SessionStatus::Phase::copying: return "copying";
+    case SessionStatus::Phase::in_sync: return "in-sync";
+    case SessionStatus::Phase::fenced: return "fenced";
+    }
+    return "unknown";
+}
+
+PrimarySession::PrimarySession(const Options& options, PrimaryDevice& device, PeerLink& peer,
+                               const Identity& identity, Tell tell)
+    : options_(options), device_(device), peer_(peer), clock_(device.clock()),
+      tell_(std::move(tell)), peer_lock_(clock_),
+      checkpoint_lock_(clock_), identity_(identity)
+{
+    const bool ours = device.map().pair() == identity.pair;
+    base_ = std::max(identity.checkpoint, ours ? device.map().checkpoint() : 0);
+    status_.checkpoint = base_;
+}
+
+// ---- exchanges
+
+std::uint64_t PrimarySession::session() const
+{
+    const std::lock_guard lock(mutex_);
+    return status_.session;
+}
+
+void PrimarySession::heard(const wire::Status& status)
+{
+    const std::lock_guard lock(mutex_);
+    status_.peer = status;
+    status_.heard = clock_.now();
+}
+
+void PrimarySession::fail(const std::string& what)
+{
+    const std::lock_guard lock(mutex_);
+    status_.last_error = what;
+}
+
+void PrimarySession::set_phase(SessionStatus::Phase phase, const std::string& reason)
+{
+    SessionStatus::Phase before;
+    {
+        const std::lock_guard lock(mutex_);
+        before = std::exchange(status_.phase, phase);
+        status_.reason = reason;
+    }
+    if (before != phase) {
+        tell_("REPLICATION_STATE_CHANGED",
+              fmt::format("{} -> {}{}{}", to_string(before), to_string(phase),
+                          reason.empty() ? "" : ": ", reason));
+    }
+}
+
+std::optional<wire::Status> PrimarySession::exchange(
+    wire::Kind kind, std::uint64_t session, const std::function<void(wire::Command&)>& fill)
+{
+    const auto turn = peer_lock_.acquire_all(clock_.now() + 2 * options_.timeout);
+    if (!turn) {
+        return std::nullopt;
+    }
+    wire::Command command;
+    command.kind = kind;
+    command.session = session;
+    command.device_size = device_.size();
+    {
+        const std::lock_guard lock(mutex_);
+        command.sequence = ++sequence_;
+        command.pair = identity_.pair;
+        command.epoch = identity_.epoch;
+    }
+    if (fill) {
+        fill(command);
+    }
+    auto status = peer_.command(command);
+    if (status) {
+        heard(*status);
+    }
+    if (!status || status->refusal != Refusal::none) {
+        fail(fmt::format("{}: {}", wire::to_string(kind),
+                         status ? status->text : peer_.error()));
+    }
+    return status;
+}
+
+// ---- connecting
+
+bool PrimarySession::say_hello(wire::Status& answer)
+{
+    {
+        const auto turn = peer_lock_.acquire_all(clock_.now() + 2 * options_.timeout);
+        if (!turn) {
+            return false;
+        }
+        const std::string error = peer_.connect();
+        if (!error.empty()) {
+            fail(error);
+            return false;
+        }
+    }
+    const auto status = exchange(wire::Kind::hello, 0);
+    if (!status) {
+        return false;
+    }
+    answer = *status;
+    return true;
+}
+
+/// What the pair's rules say of the answer to a hello.
+static Judgement judge_answer(const Identity& mine, std::uint64_t base, const wire::Status& answer)
+{
+    Identity known = mine;
+    known.checkpoint = base;
+    Peer peer;
+    peer.refusal = answer.refusal;
+    peer.text = answer.text;
+    peer.epoch = answer.epoch;
+    peer.checkpoint = answer.checkpoint;
+    peer.needs_full = answer.needs_full;
+    peer.was_primary = answer.was_primary;
+    return judge(known, peer);
+}
+
+std::string PrimarySession::first_contact(bool& accepted)
+{
+    accepted = false;
+    wire::Status answer;
+    if (!say_hello(answer)) {
+        if (options_.alone) {
+            return {};
+        }
+        return fmt::format(
+            "{}; whether the secondary was promoted meanwhile cannot be known.  Start the "
+            "secondary first, or, if you are sure that it was not promoted, start this side with "
+            "replication-alone=true",
+            status().last_error);
+    }
+    const Judgement judgement = judge_answer(identity_, base_, answer);
+    peer_.disconnect();
+    if (answer.refusal == Refusal::none || (judgement.then == Judgement::Then::retry &&
+                                            answer.refusal == Refusal::wrong_state)) {
+        accepted = answer.refusal == Refusal::none;
+        return {};
+    }
+    return fmt::format("the secondary refuses this side ({}): {}", to_string(answer.refusal),
+                       answer.text);
+}
+
+void PrimarySession::fence(const std::string& why)
+{
+    device_.set_gate(Gate::fenced);
+    end_session(why);
+    log::error("{}: fenced, nothing is acknowledged any more: {}", options_.name, why);
+    set_phase(SessionStatus::Phase::fenced, why);
+    tell_("REPLICATION_FENCED", why);
+}
+
+void PrimarySession::end_session(const std::string& why)
+{
+    device_.stream().close(why);
+    if (const auto data = std::exchange(data_, nullptr)) {
+        data->stop(goodbye_limit);
+    }
+    {
+        const auto turn = peer_lock_.acquire_all(clock_.now() + 2 * options_.timeout);
+        peer_.disconnect();
+    }
+    syncing_ = false;
+    {
+        const std::lock_guard lock(mutex_);
+        broken_ = false;
+        status_.session = 0;
+    }
+    set_phase(SessionStatus::Phase::connecting, why);
+}
+
+void PrimarySession::try_session()
+{
+    wire::Status answer;
+    if (!say_hello(answer)) {
+        end_session(status().last_error);
+    } else {
+        Identity mine;
+        std::uint64_t base;
+        {
+            const std::lock_guard lock(mutex_);
+            mine = identity_;
+            base = base_;
+        }
+        const Judgement judgement = judge_answer(mine, base, answer);
+        const bool full = judgement.then == Judgement::Then::full;
+        if (judgement.then == Judgement::Then::fenced) {
+            fence(judgement.text);
+            return;
+        }
+        if (judgement.then != Judgement::Then::retry && settle_differences(answer, full) &&
+            begin_data(answer, full)) {
+            failures_ = 0;
+            device_.accept();
+            return;
+        }
+        end_session(answer.refusal == Refusal::none ? status().last_error : judgement.text);
+    }
+    // The question of the gate is answered: the secondary cannot be reached, so
+    // it is lost as any other.
+    if (device_.gate() == Gate::asking && device_.accepted()) {
+        device_.set_gate(Gate::open);
+    }
+    retry_at_ = clock_.now() + std::min(first_retry * (1 << std::min(failures_++, 5U)),
+                                        longest_retry);
+}
+
+/// What this secondary lacks is marked: in the change map, durably, and in the
+/// stream.  Nothing is sent yet, so all that the guest writes now is missed.
+bool PrimarySession::settle_differences(const wire::Status& answer, bool full)
+{
+    {
+        const std::lock_guard lock(mutex_);
+        status_.session = answer.session;
+        status_.sessions++;
+    }
+    const bool same_memory = !full && !answer.was_primary && instance_ != 0 &&
+                             instance_ == answer.instance && answer.state == State::running;
+    ChangeMap& map = device_.map();
+    int error = 0;
+    if (full) {
+        error = map.set({0, device_.size()});
+    } else if (answer.was_primary && !take_map(answer)) {
+        return false;
+    }
+    if (error == 0 && (full || answer.was_primary)) {
+        const std::lock_guard lock(mutex_);
+        base_ = 0;
+        error = map.set_base(identity_.pair, 0);
+    }
+    if (error != 0) {
+        fail(fmt::format("the bitmap cannot be written: {}", std::strerror(error)));
+        return false;
+    }
+    if (!same_memory) {
+        device_.stream().mark_missed(map.bits());
+    }
+    instance_ = answer.instance;
+    if (answer.was_primary) {
+        const auto taken = exchange(wire::Kind::map_taken, answer.session);
+        return taken && taken->refusal == Refusal::none;
+    }
+    return true;
+}
+
+/// What the other side wrote when it was the primary: its change map.
+bool PrimarySession::take_map(const wire::Status& answer)
+{
+    const std::uint64_t bit_size = answer.map_granularity;
+    if (!std::has_single_bit(bit_size)) {
+        return device_.map().set({0, device_.size()}) == 0;
+    }
+    std::vector<std::byte> bytes(64 << 10);
+    for (std::uint64_t at = 0; at < answer.map_bytes; at += bytes.size()) {
+        const auto piece =
+            std::span(bytes).first(std::min<std::uint64_t>(bytes.size(), answer.map_bytes - at));
+        {
+            const auto turn = peer_lock_.acquire_all(clock_.now() + 2 * options_.timeout);
+            if (!turn || !peer_.read_map(at, piece)) {
+                fail(peer_.error());
+                return false;
+            }
+        }
+        for (std::size_t i = 0; i < piece.size(); i++) {
+            for (auto left = std::to_integer<unsigned>(piece[i]); left != 0; left &= left - 1) {
+                const std::uint64_t bit =
+                    (at + i) * 8 + static_cast<unsigned>(std::countr_zero(left));
+                if (device_.map().set({bit * bit_size, (bit + 1) * bit_size}) != 0) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+bool PrimarySession::begin_data(const wire::Status& answer, bool full)
+{
+    if (answer.state != State::running) {
+        const auto started = exchange(wire::Kind::start, answer.session);
+        if (!started || started->refusal != Refusal::none) {
+            return false;
+        }
+    }
+    Stream& stream = device_.stream();
+    full_ = full || !answer.consistent;
+    cursor_ = 0;
+    must_checkpoint_ = !answer.consistent;
+    // Also when nothing is left to copy, but it does not know that yet.
+    if ((full || answer.syncing || stream.missed().any()) && !begin_sync(full)) {
+        return false;
+    }
+    {
+        const auto turn = peer_lock_.acquire_all(clock_.now() + 2 * options_.timeout);
+        data_ = turn ? peer_.open_data() : nullptr;
+    }
+    if (!data_) {
+        fail(peer_.error());
+        return false;
+    }
+    stream.open(data_);
+    const TimePoint now = clock_.now();
+    next_heartbeat_ = now + heartbeat_interval;
+    next_durable_ = now + 5 * settle_interval;
+    next_interval_ = now + options_.checkpoint_interval;
+    if (!syncing_) {
+        set_phase(SessionStatus::Phase::in_sync, {});
+    }
+    return true;
+}
+
+// ---- copying
+
+bool PrimarySession::begin_sync(bool full)
+{
+    // The marks that say what differs are durable: set() has seen to that.
+    const std::uint64_t total = device_.stream().missed().marked_bytes();
+    const auto begun = exchange(wire::Kind::sync_begin, session(), [&](wire::Command& command) {
+        command.flags = full ? wire::flag_full : 0;
+        command.total = total;
+    });
+    if (!begun || begun->refusal != Refusal::none) {
+        return false;
+    }
+    syncing_ = true;
+    {
+        const std::lock_guard lock(mutex_);
+        status_.copy_total = total;
+        status_.copied = 0;
+    }
+    set_phase(SessionStatus::Phase::copying,
+              full ? "the secondary gets everything" : "the secondary gets what it missed");
+    return true;
+}
+
+/// How many bytes from the start of `range` are known to be zeroes, in whole
+/// granules.
+std::uint64_t PrimarySession::zeroes_at(ByteRange range)
+{
+    if (!device_.local().capabilities().extents) {
+        return 0;
+    }
+    Request request;
+    request.op = Op::extents;
+    request.offset = range.begin;
+    request.length = range.length();
+    if (device_.local().execute(request) != 0) {
+        return 0;
+    }
+    std::uint64_t zeroes = 0;
+    for (const Extent& extent : request.extents) {
+        if (!extent.zero) {
+            break;
+        }
+        zeroes += extent.length;
+    }
+    return zeroes >= range.length() ? range.length() : zeroes / granularity * granularity;
+}
+
+PrimarySession::Copied PrimarySession::copy_piece(ByteRange missed)
+{
+    constexpr std::uint64_t largest_copy = 1 << 20;
+    const RangeLock::Guard guard = device_.lock(missed);
+    if (!guard) {
+        return Copied::failed;
+    }
+    Change change;
+    change.range = missed;
+    if (const std::uint64_t zeroes = zeroes_at(missed)) {
+        change.op = Op::zero;
+        change.may_trim = true;
+        change.range.end = missed.begin + zeroes;
+    } else {
+        change.range.end = std::min(missed.end, missed.begin + largest_copy);
+        change.data = take_buffer(change.range.length());
+        Request request;
+        request.offset = change.range.begin;
+        request.length = change.range.length();
+        request.into = change.data.span().first(request.length);
+        if (const int error = device_.local().execute(request)) {
+            const std::lock_guard lock(mutex_);
+            status_.read_errors++;
+            status_.last_error = fmt::format("the local disk cannot be read at {}: {}",
+                                             request.offset, std::strerror(error));
+            return Copied::failed;
+        }
+    }
+    const std::uint64_t length = change.range.length();
+    const bool zero = change.op == Op::zero;
+    cursor_ = change.range.end;
+    if (!device_.stream().append_copy(std::move(change))) {
+        return Copied::failed;
+    }
+    const std::lock_guard lock(mutex_);
+    status_.copied += length;
+    status_.zeroes_skipped += zero ? length : 0;
+    return Copied::some;
+}
+
+/// Keeps the stream busy with copies.  Returns whether to come again at once.
+bool PrimarySession::copy_some()
+{
+    constexpr std::uint64_t most_on_the_way = 4 << 20;
+    constexpr std::uint64_t largest_hole = 32 << 20;
+    Stream& stream = device_.stream();
+    const TimePoint now = clock_.now();
+    if (now < next_copy_ || stream.copy_bytes() >= most_on_the_way) {
+        return false;
+    }
+    auto missed = stream.missed().next_marked(cursor_, largest_hole);
+    if (!missed && cursor_ != 0) {
+        cursor_ = 0;
+        missed = stream.missed().next_marked(0, largest_hole);
+    }
+    if (!missed) {
+        return false;
+    }
+    const std::uint64_t before = status().copied;
+    if (copy_piece(*missed) == Copied::failed) {
+        cursor_ = missed->end;  // one bad place must not keep the rest from being copied
+        next_copy_ = now + 10 * idle_interval;
+        return false;
+    }
+    if (options_.resync_rate != 0) {
+        const auto bytes = static_cast<double>(status().copied - before);
+        next_copy_ = std::max(next_copy_, now) +
+                     std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
+                         bytes / static_cast<double>(options_.resync_rate)));
+    }
+    return true;
+}
+
+/// Waits until no copy is on its way.
+bool PrimarySession::drain_copies()
+{
+    const TimePoint deadline = clock_.now() + options_.timeout;
+    Stream& stream = device_.stream();
+    while (stream.is_open() && stream.copy_bytes() > 0) {
+        if (clock_.now() > deadline) {
+            return false;
+        }
+        std::unique_lock lock(mutex_);
+        if (clock_.wait_until(changed_, lock, clock_.now() + milliseconds(1),
+                              [this] { return stopping_; })) {
+            return false;
+        }
+    }
+    return stream.is_open();
+}
+
+/// The first copy: there is no checkpoint to go back to, so what the secondary
+/// has durably need not be copied again, whatever happens.
+void PrimarySession::forget_what_is_durable()
+{
+    if (!full_ || clock_.now() < next_durable_ || !data_) {
+        return;
+    }
+    next_durable_ = clock_.now() + 5 * settle_interval;
+    if (!drain_copies()) {
+        return;
+    }
+    DirtyBitmap kept(device_.size(), granularity);
+    std::uint64_t at = 0;
+    while (const auto range = device_.stream().missed().next_marked(at, device_.size())) {
+        kept.set(*range);
+        at = range->end;
+    }
+    Request request;
+    request.op = Op::flush;
+    Pending flush(*data_, request, {}, clock_);
+    const auto error = flush.wait_until(clock_.now() + options_.timeout);
+    if (!error || *error != 0) {
+        fail(fmt::format("the secondary cannot flush: {}",
+                         error ? std::strerror(*error) : "no answer"));
+        return;
+    }
+    if (flush_local()) {
+        device_.map().retain(kept, device_.since());
+    }
+}
+
+bool PrimarySession::end_sync()
+{
+    if (!drain_copies() || device_.stream().missed().any()) {
+        return false;
+    }
+    report_progress();
+    const auto ended = exchange(wire::Kind::sync_end, session());
+    if (!ended || ended->refusal != Refusal::none) {
+        const std::lock_guard lock(mutex_);
+        broken_ = true;
+        return false;
+    }
+    syncing_ = false;
+    must_checkpoint_ = true;
+    set_phase(SessionStatus::Phase::in_sync, {});
+    return true;
+}
+
+void PrimarySession::report_progress()
+{
+    const SessionStatus now = status();
+    exchange(wire::Kind::sync_progress, now.session, [&](wire::Command& command) {
+        command.done = std::min(now.copied, now.copy_total);
+        command.total = now.copy_total;
+    });
+}
+
+// ---- in sync
+
+std::string PrimarySession::prepare_checkpoint(Turn& turn)
+{
+    const TimePoint deadline = clock_.now() + options_.timeout;
+    turn.guard = checkpoint_lock_.acquire_all(deadline);
+    if (!turn.guard) {
+        return "another checkpoint is being made";
+    }
+    const SessionStatus now = status();
+    if (now.phase != SessionStatus::Phase::in_sync || !device_.stream().complete()) {
+        const std::uint64_t left = device_.stream().missed().marked_bytes();
+        return fmt::format("the secondary is not in sync ({}{}{}; {} bytes to be copied)",
+                           to_string(now.phase), now.reason.empty() ? "" : ": ", now.reason, left);
+    }
+    turn.session = now.session;
+    turn.began = clock_.now();
+    if (!device_.begin_checkpoint(deadline)) {
+        return "the secondary is not in sync, or requests of the guest do not end";
+    }
+    turn.barrier = true;
+    {
+        const std::lock_guard lock(mutex_);
+        placed_++;
+    }
+    if (!device_.stream().wait_barrier(deadline)) {
+        cancel_checkpoint(turn);
+        return "the secondary was lost, or fell behind, before it had all";
+    }
+    return {};
+}
+
+void PrimarySession::cancel_checkpoint(Turn& turn)
+{
+    if (std::exchange(turn.barrier, false)) {
+        device_.stream().lift_barrier();
+    }
+    turn.guard.release();
+}
+
+std::string PrimarySession::commit_checkpoint(Turn& turn)
+{
+    std::uint64_t number;
+    {
+        const std::lock_guard lock(mutex_);
+        number = std::max(status_.checkpoint, status_.peer.checkpoint) + 1;
+    }
+    const auto answer = exchange(wire::Kind::checkpoint, turn.session,
+                                 [&](wire::Command& command) { command.checkpoint = number; });
+    const bool made = answer && answer->refusal == Refusal::none;
+    {
+        const std::lock_guard lock(mutex_);
+        if (made) {
+            status_.checkpoint = number;
+            status_.checkpoint_at = turn.began;
+            status_.checkpoints++;
+            confirmed_ = placed_;
+        } else {
+            status_.checkpoint_errors++;
+            broken_ = broken_ || !answer || answer->refusal == Refusal::no_session ||
+                      fences(answer->refusal);
+        }
+    }
+    if (!answer) {
+        // It may be carried out yet, and must not find later writes then: this
+        // session is over, before the barrier is lifted.
+        device_.stream().close(peer_.error());
+    }
+    cancel_checkpoint(turn);
+    if (made) {
+        return {};
+    }
+    wake();
+    return fmt::format("the secondary has not made checkpoint {}: {}", number,
+                       answer ? answer->text : peer_.error());
+}
+
+std::string PrimarySession::checkpoint()
+{
+    Turn turn;
+    std::string error = prepare_checkpoint(turn);
+    return error.empty() ? commit_checkpoint(turn) : error;
+}
+
+void PrimarySession::want_checkpoint(bool wait)
+{
+    std::unique_lock lock(mutex_);
+    if (status_.phase != SessionStatus::Phase::in_sync) {
+        status_.checkpoints_skipped++;
+        return;
+    }
+    const std::uint64_t mine = ++wanted_;
+    woken_ = true;
+    changed_.notify_all();
+    if (wait) {
+        clock_.wait_until(changed_, lock, clock_.now() + options_.timeout,
+                          [&] { return done_ >= mine || stopping_; });
+    }
+}
+
+bool PrimarySession::checkpoint_if_due()
+{
+    const TimePoint now = clock_.now();
+    std::uint64_t wanted;
+    {
+        const std::lock_guard lock(mutex_);
+        wanted = wanted_;
+        if (done_ == wanted && !must_checkpoint_ &&
+            (options_.checkpoint_interval.count() == 0 || now < next_interval_)) {
+            return false;
+        }
+    }
+    const std::string error = checkpoint();
+    next_interval_ = now + options_.checkpoint_interval;
+    must_checkpoint_ = must_checkpoint_ && !error.empty();
+    if (!error.empty()) {
+        fail(error);
+    }
+    const std::lock_guard lock(mutex_);
+    done_ = wanted;
+    changed_.notify_all();
+    return error.empty();
+}
+
+/// What is not marked must be the same on both disks, also after this side has
+/// lost its power: so what it has itself is made durable first.
+bool PrimarySession::flush_local()
+{
+    Request request;
+    request.op = Op::flush;
+    const int error = device_.local().execute(request);
+    if (error != 0) {
+        fail(fmt::format("the local disk cannot flush: {}", std::strerror(error)));
+    }
+    return error == 0;
+}
+
+/// Lazily, since it costs a sync: a mark too many does no harm.
+void PrimarySession::forget_what_is_confirmed()
+{
+    std::uint64_t number;
+    {
+        const std::lock_guard lock(mutex_);
+        if (forgotten_ == confirmed_ || confirmed_ != placed_) {
+            return;
+        }
+        number = status_.checkpoint;
+    }
+    // No other checkpoint may begin now: it would start a new set of marks.
+    const auto turn = checkpoint_lock_.acquire_all(clock_.now());
+    if (!turn || !flush_local()) {
+        return;
+    }
+    const std::lock_guard lock(mutex_);
+    if (confirmed_ != placed_ || number != status_.checkpoint) {
+        return;
+    }
+    if (const int error = device_.map().set_base(identity_.pair, number)) {
+        status_.last_error = fmt::format("the bitmap cannot be written: {}", std::strerror(error));
+        return;
+    }
+    base_ = number;
+    device_.map().retain(device_.since());
+    forgotten_ = confirmed_;
+}
+
+void PrimarySession::heartbeat()
+{
+    if (clock_.now() < next_heartbeat_) {
+        return;
+    }
+    next_heartbeat_ = clock_.now() + heartbeat_interval;
+    if (syncing_) {
+        report_progress();
+        return;
+    }
+    const auto turn = peer_lock_.acquire_all(clock_.now() + 2 * options_.timeout);
+    const auto status = turn ? peer_.status() : std::nullopt;
+    if (status) {
+        heard(*status);
+    }
+    const std::lock_guard lock(mutex_);
+    if (!status || status->session != status_.session || status->role != Role::secondary) {
+        status_.last_error = status ? "the secondary has ended the session" : peer_.error();
+        broken_ = true;
+    }
+}
+
+/// The guest waits for the secondary's word on who is the primary.
+bool PrimarySession::answer_the_gate()
+{
+    if (device_.gate() != Gate::asking) {
+        return false;
+    }
+    next_heartbeat_ = {};
+    heartbeat();
+    const std::lock_guard lock(mutex_);
+    if (!broken_) {
+        device_.accept();
+    }
+    return true;
+}
+
+/// Returns whether to come again at once.
+bool PrimarySession::serve()
+{
+    Stream& stream = device_.stream();
+    bool broken;
+    {
+        const std::lock_guard lock(mutex_);
+        broken = broken_;
+    }
+    if (broken || !stream.is_open()) {
+        device_.ask();
+        end_session(broken ? status().last_error : stream.counters().last_error);
+        retry_at_ = {};
+        return true;
+    }
+    answer_the_gate();
+    heartbeat();
+    bool busy = false;
+    if (stream.missed().any() && !syncing_ && !begin_sync(false)) {
+        const std::lock_guard lock(mutex_);
+        broken_ = true;
+        return true;
+    }
+    if (syncing_) {
+        busy = copy_some();
+        forget_what_is_durable();
+        if (!stream.missed().any()) {
+            busy = end_sync() || busy;
+        }
+    } else {
+        busy = checkpoint_if_due();
+    }
+    return busy;
+}
+
+// ---- the thread
+
+void PrimarySession::enable()
+{
+    const std::lock_guard lock(mutex_);
+    enabled_ = true;
+    woken_ = true;
+    changed_.notify_all();
+}
+
+void PrimarySession::disable()
+{
+    const std::lock_guard lock(mutex_);
+    enabled_ = false;
+    woken_ = true;
+    changed_.notify_all();
+}
+
+bool PrimarySession::enabled() const
+{
+    const std::lock_guard lock(mutex_);
+    return enabled_;
+}
+
+SessionStatus PrimarySession::status() const
+{
+    const std::lock_guard lock(mutex_);
+    return status_;
+}
+
+void PrimarySession::wake()
+{
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    changed_.notify_all();
+}
+
+TimePoint PrimarySession::step()
+{
+    const SessionStatus::Phase phase = status().phase;
+    const TimePoint now = clock_.now();
+    bool busy = false;
+    if (phase != SessionStatus::Phase::fenced) {
+        const bool connected = session() != 0;
+        if (!enabled()) {
+            if (connected) {
+                exchange(wire::Kind::goodbye, session());
+                end_session("replication was stopped");
+            }
+            set_phase(SessionStatus::Phase::stopped, "replication was stopped");
+        } else if (!connected) {
+            if (phase == SessionStatus::Phase::stopped) {
+                set_phase(SessionStatus::Phase::connecting, "replication starts");
+            }
+            if (now >= retry_at_) {
+                try_session();
+                busy = session() != 0;
+            }
+        } else {
+            busy = serve();
+        }
+    }
+    forget_what_is_confirmed();
+    if (now >= next_settle_) {
+        next_settle_ = now + settle_interval;
+        if (const int error = device_.map().settle()) {
+            fail(fmt::format("the bitmap cannot be written: {}", std::strerror(error)));
+        }
+    }
+    return next_step(busy);
+}
+
+TimePoint PrimarySession::next_step(bool busy)
+{
+    const TimePoint now = clock_.now();
+    if (busy) {
+        return now;
+    }
+    TimePoint next = now + idle_interval;
+    if (syncing_) {
+        next = std::min(next, std::max(next_copy_, now + milliseconds(1)));
+    }
+    if (options_.checkpoint_interval.count() != 0 && session() != 0) {
+        next = std::min(next, std::max(next_interval_, now + milliseconds(1)));
+    }
+    return next;
+}
+
+void PrimarySession::run()
+{
+    for (;;) {
+        const TimePoint next = step();
+        std::unique_lock lock(mutex_);
+        clock_.wait_until(changed_, lock, next, [this] { return stopping_ || woken_; });
+        woken_ = false;
+        if (stopping_) {
+            break;
+        }
+    }
+    if (const std::uint64_t open = session()) {
+        exchange(wire::Kind::goodbye, open);
+    }
+    end_session("stopped");
+}
+
+void PrimarySession::stop()
+{
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+}
+
+}  // namespace resilience::replication
