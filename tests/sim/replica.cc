@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/sim/replica.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace resilience::sim {
+
+using namespace std::chrono_literals;
+using namespace replication;
+
+// ---- the disk
+
+void Disk::write(std::uint64_t offset, std::span<const std::byte> data)
+{
+    std::ranges::copy(data, content_.begin() + static_cast<std::ptrdiff_t>(offset));
+    for (std::uint64_t s = offset / sector; s * sector < offset + data.size(); s++) {
+        unflushed_.insert(s);
+    }
+}
+
+void Disk::zero(std::uint64_t offset, std::uint64_t length)
+{
+    const std::vector<std::byte> zeroes(length);
+    write(offset, zeroes);
+}
+
+void Disk::read(std::uint64_t offset, std::span<std::byte> into) const
+{
+    std::copy_n(content_.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+}
+
+void Disk::flush()
+{
+    for (const std::uint64_t s : unflushed_) {
+        std::memcpy(durable_.data() + s * sector, content_.data() + s * sector, sector);
+    }
+    unflushed_.clear();
+}
+
+void Disk::lose_power(Random& random)
+{
+    for (const std::uint64_t s : unflushed_) {
+        if (random.one_in(2)) {
+            std::memcpy(content_.data() + s * sector, durable_.data() + s * sector, sector);
+        }
+    }
+    unflushed_.clear();
+    durable_ = content_;
+}
+
+std::uint64_t Disk::stamp(std::uint64_t number) const
+{
+    std::uint64_t word;
+    std::memcpy(&word, content_.data() + number * sector, sizeof word);
+    return word;
+}
+
+// ---- the secondary
+
+Secondary::Secondary(World& world, Host& host) : world_(world), host_(host) {}
+
+void Secondary::start()
+{
+    alive_ = true;
+    frozen_ = promoted_ = running_ = false;
+    instance_ = world_.random().next() | 1;
+    fence_.close(connections_);
+}
+
+void Secondary::kill(bool power)
+{
+    alive_ = false;
+    frozen_ = false;
+    waiting_.clear();
+    if (power) {
+        host_.disk.lose_power(world_.random());
+    }
+}
+
+void Secondary::thaw()
+{
+    frozen_ = false;
+    for (const auto& what : std::exchange(waiting_, {})) {
+        what();
+    }
+}
+
+void Secondary::when_thawed(std::function<void()> what)
+{
+    if (frozen_) {
+        waiting_.push_back(std::move(what));
+    } else {
+        what();
+    }
+}
+
+bool Secondary::consistent() const
+{
+    return host_.identity.consistent;
+}
+
+wire::Status Secondary::status() const
+{
+    wire::Status status;
+    status.session = fence_.session();
+    status.state = running_ ? State::running : State::none;
+    status.role = host_.identity.role;
+    status.pair = host_.identity.pair;
+    status.epoch = host_.identity.epoch;
+    status.device_size = host_.disk.size();
+    status.checkpoint = checkpoint_;
+    status.consistent = host_.identity.consistent;
+    status.syncing = syncing_;
+    status.needs_full = needs_full_;
+    status.was_primary = was_primary_;
+    status.map_granularity = granularity;
+    status.map_bytes = (host_.disk.size() + 8 * granularity - 1) / (8 * granularity);
+    status.instance = instance_;
+    return status;
+}
+
+void Secondary::begin_checkpoint()
+{
+    host_.disk.flush();
+    hidden_.clear();
+    host_.identity = note_checkpoint(host_.identity);
+    saves_ = host_.identity.consistent;
+    view_ = host_.disk.content();
+    made_++;
+    if (on_checkpoint && host_.identity.consistent) {
+        on_checkpoint();
+    }
+}
+
+void Secondary::carry_out(const wire::Command& command, wire::Status& answer)
+{
+    switch (command.kind) {
+    case wire::Kind::start:
+        running_ = true;
+        break;
+    case wire::Kind::checkpoint:
+        if (syncing_ || !running_) {
+            answer.refusal = Refusal::wrong_state;
+            answer.text = syncing_ ? "a sync runs" : "not running";
+            break;
+        }
+        checkpoint_ = command.checkpoint;
+        begin_checkpoint();
+        break;
+    case wire::Kind::sync_begin:
+        syncing_ = true;
+        host_.identity = note_sync_begin(host_.identity);
+        if ((command.flags & wire::flag_full) != 0) {
+            host_.identity.consistent = false;
+            saves_ = false;
+            hidden_.clear();
+        }
+        break;
+    case wire::Kind::sync_end: syncing_ = false; break;
+    case wire::Kind::map_taken: host_.identity = note_map_taken(host_.identity); break;
+    case wire::Kind::hello:
+    case wire::Kind::sync_progress:
+    case wire::Kind::goodbye: break;
+    }
+}
+
+wire::Status Secondary::command(const wire::Command& command)
+{
+    wire::Status refused;
+    if (command.kind == wire::Kind::hello) {
+        const Admission admission = admit(host_.identity, host_.disk.size(), host_.has_map,
+                                          {command.pair, command.epoch, command.device_size});
+        if (admission.refusal == Refusal::none) {
+            if (!admission.next.based) {
+                saves_ = false;  // nothing is known of what is on this disk
+                checkpoint_ = 0;
+                hidden_.clear();
+            }
+            host_.identity = admission.next;
+            needs_full_ = admission.needs_full;
+            was_primary_ = admission.was_primary;
+            fence_.begin(connections_);
+        }
+        refused.refusal = admission.refusal;
+        refused.text = admission.text;
+    } else if (!fence_.current(command.session) || promoted_) {
+        refused.refusal = Refusal::no_session;
+        refused.text = "the session is over";
+    } else {
+        carry_out(command, refused);
+    }
+    wire::Status answer = status();
+    answer.sequence = command.sequence;
+    answer.refusal = refused.refusal;
+    answer.text = refused.text;
+    return answer;
+}
+
+/// Before a sector is changed, once per checkpoint.
+void Secondary::save(std::uint64_t offset, std::uint64_t length)
+{
+    if (!saves_) {
+        return;
+    }
+    for (std::uint64_t s = offset / sector; s * sector < offset + length; s++) {
+        if (!hidden_.contains(s)) {
+            std::array<std::byte, sector> old;
+            host_.disk.read(s * sector, old);
+            hidden_.emplace(s, old);
+        }
+    }
+}
+
+int Secondary::write(std::uint32_t connection, const Request& request)
+{
+    if (!fence_.may_write(connection) || promoted_ || !running_) {
+        return EIO;
+    }
+    save(request.offset, request.length);
+    if (request.op == Op::write) {
+        host_.disk.write(request.offset, request.from);
+    } else {
+        host_.disk.zero(request.offset, request.length);
+    }
+    return 0;
+}
+
+int Secondary::flush(std::uint32_t connection)
+{
+    if (!fence_.may_write(connection)) {
+        return EIO;
+    }
+    host_.disk.flush();
+    return 0;
+}
+
+bool Secondary::promote()
+{
+    if (!host_.identity.consistent || host_.identity.role != Role::secondary) {
+        return false;
+    }
+    host_.identity = replication::promote(host_.identity);
+    fence_.close(connections_);
+    promoted_ = true;
+    for (const auto& [number, old] : hidden_) {
+        host_.disk.write(number * sector, old);
+    }
+    hidden_.clear();
+    host_.disk.flush();
+    // What the two disks differ in now, the old primary's map knows.
+    host_.map->clear({0, host_.disk.size()});
+    host_.map->set_base(host_.identity.pair, 0);
+    host_.has_map = true;
+    return true;
+}
+
+Host::Host(World& world, std::string host_name, std::uint64_t size)
+    : name(std::move(host_name)), disk(size), map(std::make_unique<ChangeMap>(size, granularity)),
+      secondary(world, *this)
+{
+}
+
+std::unique_ptr<ChangeMap> copy_of(const ChangeMap& map)
+{
+    const std::uint64_t size = map.bits().size();
+    auto copy = std::make_unique<ChangeMap>(size, granularity);
+    copy->clear({0, size});
+    std::uint64_t at = 0;
+    while (const auto range = map.bits().next_marked(at, size)) {
+        copy->set(*range);
+        at = range->end;
+    }
+    copy->set_base(map.pair(), map.checkpoint());
+    return copy;
+}
+
+// ---- the primary
+
+struct PrimaryLife::State {
+    World& world;
+    Network& network;
+    Host& host;
+    Host& other;
+    Hooks hooks;
+    Duration timeout;
+    bool alive = true;
+
+    Duration some_time() const
+    {
+        Random& random = world.random();
+        return network.slow + (random.one_in(10) ? random.duration(1ms, 40ms)
+                                                 : random.duration(10us, 900us));
+    }
+    bool reaches(std::uint64_t cuts) const
+    {
+        return alive && !network.cut && network.cuts == cuts && other.secondary.alive();
+    }
+};
+
+/// The primary's own disk: never fails, takes its time.
+class PrimaryLife::LocalDisk final : public Device {
+public:
+    explicit LocalDisk(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+    std::string describe() const override { return state_->host.name; }
+    std::uint64_t size() const override { return state_->host.disk.size(); }
+    Capabilities capabilities() const override { return {.fua = true, .zero = true}; }
+    void submit(std::shared_ptr<Request>, Completion done) override { done(ENOTSUP); }
+
+    int execute(Request& request) override
+    {
+        state_->world.preempt();
+        if (!state_->alive) {
+            return EIO;
+        }
+        Disk& disk = state_->host.disk;
+        switch (request.op) {
+        case Op::read: disk.read(request.offset, request.into); break;
+        case Op::write: disk.write(request.offset, request.from); break;
+        case Op::zero: disk.zero(request.offset, request.length); break;
+        case Op::flush: disk.flush(); break;
+        default: break;
+        }
+        if (modifies(request.op)) {
+            state_->hooks.changed({request.offset, request.end()});
+        }
+        state_->world.preempt();
+        return 0;
+    }
+
+private:
+    const std::shared_ptr<State> state_;
+};
+
+/// A connection to the secondary's export `primary`.
+class PrimaryLife::Data final : public Device, public std::enable_shared_from_this<Data> {
+public:
+    explicit Data(std::shared_ptr<State> state)
+        : state_(std::move(state)), cuts_(state_->network.cuts),
+          instance_(state_->other.secondary.instance()),
+          connection_(state_->other.secondary.connect())
+    {
+    }
+
+    std::string describe() const override { return "data"; }
+    std::uint64_t size() const override { return state_->other.disk.size(); }
+    Capabilities capabilities() const override { return {.zero = true, .forgets_unflushed = true}; }
+    int execute(Request&) override { return ENOTSUP; }
+    Link link() const override { return intact() ? Link::up : Link::down; }
+    std::string link_error() const override { return intact() ? "" : "broken"; }
+    void stop(std::chrono::milliseconds) override { stopped_ = true; }
+
+    void submit(std::shared_ptr<Request> request, Completion done) override
+    {
+        // It may have to wait in a buffer of the network, also beyond the end
+        // of its connection.
+        Duration transit = state_->some_time();
+        if (state_->world.random().one_in(60)) {
+            transit += state_->world.random().duration(50ms, 1500ms);
+            state_->network.late_until =
+                std::max(state_->network.late_until, state_->world.now() + transit);
+        }
+        state_->world.after(transit, [self = shared_from_this(), request, done] {
+            self->arrives(request, done);
+        });
+    }
+
+private:
+    bool intact() const
+    {
+        return !stopped_ && state_->reaches(cuts_) &&
+               state_->other.secondary.instance() == instance_;
+    }
+
+    void arrives(const std::shared_ptr<Request>& request, const Completion& done)
+    {
+        Secondary& secondary = state_->other.secondary;
+        if (!secondary.alive() || secondary.instance() != instance_ ||
+            (!intact() && state_->world.random().one_in(2))) {
+            answer(done, ENOTCONN);
+            return;
+        }
+        secondary.when_thawed([self = shared_from_this(), request, done] {
+            Secondary& there = self->state_->other.secondary;
+            const int error = request->op == Op::flush ? there.flush(self->connection_)
+                                                       : there.write(self->connection_, *request);
+            self->state_->world.after(self->state_->some_time(), [self, done, error] {
+                self->answer(done, self->intact() ? error : ENOTCONN);
+            });
+        });
+    }
+
+    void answer(const Completion& done, int error)
+    {
+        if (state_->alive) {
+            done(error);
+        }
+    }
+
+    const std::shared_ptr<State> state_;
+    const std::uint64_t cuts_;
+    const std::uint64_t instance_;
+    const std::uint32_t connection_;
+    bool stopped_ = false;
+};
+
+class PrimaryLife::Control final : public PeerLink {
+public:
+    explicit Control(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+    std::string connect() override
+    {
+        connected_ = false;
+        if (!transfer()) {
+            return error_;
+        }
+        cuts_ = state_->network.cuts;
+        instance_ = state_->other.secondary.instance();
+        connected_ = true;
+        return {};
+    }
+
+    std::optional<wire::Status> command(const wire::Command& command) override
+    {
+        return ask([this, command] { return state_->other.secondary.command(command); });
+    }
+    std::optional<wire::Status> status() override
+    {
+        return ask([this] { return state_->other.secondary.status(); });
+    }
+    bool read_map(std::uint64_t offset, std::span<std::byte> into) override
+    {
+        if (!transfer() || !intact()) {
+            return false;
+        }
+        const DirtyBitmap& bits = state_->other.map->bits();
+        for (std::size_t i = 0; i < into.size() * 8; i++) {
+            const std::uint64_t begin = (offset * 8 + i) * granularity;
+            const bool set = begin < bits.size() && bits.any({begin, begin + 1});
+            if (i % 8 == 0) {
+                into[i / 8] = std::byte{0};
+            }
+            into[i / 8] |= static_cast<std::byte>(set ? 1U << (i % 8) : 0U);
+        }
+        return true;
+    }
+    std::shared_ptr<Device> open_data() override
+    {
+        if (!transfer() || !intact()) {
+            return nullptr;
+        }
+        return std::make_shared<Data>(state_);
+    }
+    void disconnect() override { connected_ = false; }
+    std::string error() const override { return error_; }
+    std::string describe() const override { return state_->other.name; }
+
+private:
+    struct Exchange {
+        std::optional<wire::Status> answer;
+        bool over = false;
+    };
+
+    bool intact() const
+    {
+        return connected_ && state_->reaches(cuts_) &&
+               state_->other.secondary.instance() == instance_;
+    }
+    bool transfer()
+    {
+        const std::uint64_t cuts = state_->network.cuts;
+        state_->world.sleep(state_->some_time());
+        const bool there = state_->reaches(cuts) && !state_->other.secondary.frozen();
+        if (!there) {
+            error_ = "it cannot be reached";
+            if (state_->alive && state_->other.secondary.frozen()) {
+                state_->world.sleep(state_->timeout);
+            }
+        }
+        return there;
+    }
+    /// A command may be carried out although its answer is lost, and late.
+    std::optional<wire::Status> ask(std::function<wire::Status()> what)
+    {
+        auto exchange = std::make_shared<Exchange>();
+        if (!intact()) {
+            error_ = "not connected";
+            return std::nullopt;
+        }
+        World& world = state_->world;
+        const auto deliver = [state = state_, exchange, what = std::move(what),
+                              instance = instance_] {
+            Secondary& secondary = state->other.secondary;
+            if (!secondary.alive() || secondary.instance() != instance) {
+                return;
+            }
+            secondary.when_thawed([state, exchange, what] {
+                const wire::Status answer = what();
+                state->world.after(state->some_time(), [exchange, answer] {
+                    exchange->answer = answer;
+                    exchange->over = true;
+                });
+            });
+        };
+        Duration transit = state_->some_time();
+        if (world.random().one_in(40)) {
+            transit += world.random().duration(100ms, 1200ms);
+            state_->network.late_until =
+                std::max(state_->network.late_until, world.now() + transit);
+        }
+        world.after(transit, deliver);
+        const bool answered = world.wait_until(nullptr, world.now() + state_->timeout,
+                                               [&] { return exchange->over || !intact(); });
+        if (!answered || !exchange->over || !intact()) {
+            error_ = answered ? "the connection is lost" : "no answer";
+            return std::nullopt;
+        }
+        return exchange->answer;
+    }
+
+    const std::shared_ptr<State> state_;
+    bool connected_ = false;
+    std::uint64_t cuts_ = 0;
+    std::uint64_t instance_ = 0;
+    std::string error_;
+};
+
+PrimaryLife::PrimaryLife(World& world, Clock& clock, Network& network, Host& host, Host& other,
+                         const Options& options, Hooks hooks)
+    : world_(world), host_(host), options_(options),
+      state_(std::make_shared<State>(
+          State{world, network, host, other, std::move(hooks), options.timeout})),
+      link_(std::make_unique<Control>(state_)),
+      device_(std::make_shared<PrimaryDevice>(options_, std::make_shared<LocalDisk>(state_),
+                                              std::exchange(host.map, nullptr), clock)),
+      session_(std::make_unique<PrimarySession>(
+          options_, *device_, *link_, host.identity,
+          [say = state_->hooks.say](const std::string& event, const std::string& text) {
+              say(event + ": " + text);
+          }))
+{
+    device_->on_ask([this] { session_->wake(); });
+    if (options_.checkpoint_on_flush) {
+        device_->on_flush([this] {
+            session_->want_checkpoint(options_.protocol == Protocol::sync);
+            return 0;
+        });
+    }
+}
+
+PrimaryLife::~PrimaryLife() = default;
+
+bool PrimaryLife::begin(std::string& why)
+{
+    bool accepted = false;
+    why = session_->first_contact(accepted);
+    if (!why.empty() || !state_->alive) {
+        return false;
+    }
+    device_->set_gate(Gate::asking);
+    if (accepted || options_.alone) {
+        device_->accept();
+    }
+    session_->enable();
+    world_.spawn([this] { device_->stream().run(); });
+    world_.spawn([this] { session_->run(); });
+    return true;
+}
+
+void PrimaryLife::kill(bool power)
+{
+    if (!state_->alive) {
+        return;
+    }
+    state_->alive = false;
+    if (power) {
+        host_.disk.lose_power(world_.random());
+        state_->hooks.changed({0, host_.disk.size()});
+    }
+    host_.map = copy_of(device_->map());
+    host_.has_map = true;
+    session_->stop();
+    device_->stream().stop();
+    device_->set_gate(Gate::fenced);  // ends who waits for it
+}
+
+bool PrimaryLife::alive() const
+{
+    return state_->alive;
+}
+
+}  // namespace resilience::sim
