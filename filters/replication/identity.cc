@@ -40,8 +40,8 @@ constexpr std::size_t hash = 120;
 static_assert(at::pair + sizeof(PairId) == at::hidden);
 static_assert(at::hash + 8 == identity_bytes);
 
-enum Flag : std::uint32_t { flag_consistent = 1, flag_based = 2, flag_owes_map = 4 };
-constexpr std::uint32_t known_flags = flag_consistent | flag_based | flag_owes_map;
+enum Flag : std::uint32_t { flag_consistent = 1, flag_based = 2, flag_owes_map = 4, flag_merging = 8 };
+constexpr std::uint32_t known_flags = flag_consistent | flag_based | flag_owes_map | flag_merging;
 
 std::uint64_t hash_of(std::span<const std::byte> bytes)
 {
@@ -91,7 +91,8 @@ std::array<std::byte, identity_bytes> encode(const Identity& identity)
     put_le(bytes, at::role, static_cast<std::uint32_t>(identity.role));
     put_le(bytes, at::flags, (identity.consistent ? flag_consistent : 0U) |
                                 (identity.based ? flag_based : 0U) |
-                                (identity.owes_map ? flag_owes_map : 0U));
+                                (identity.owes_map ? flag_owes_map : 0U) |
+                                (identity.merging ? flag_merging : 0U));
     put_le(bytes, at::epoch, identity.epoch);
     put_le(bytes, at::device_size, identity.device_size);
     put_le(bytes, at::checkpoint, identity.checkpoint);
@@ -127,6 +128,7 @@ Identity decode_identity(std::span<const std::byte> bytes)
     identity.consistent = (flags & flag_consistent) != 0;
     identity.based = (flags & flag_based) != 0;
     identity.owes_map = (flags & flag_owes_map) != 0;
+    identity.merging = (flags & flag_merging) != 0;
     identity.epoch = get_le<std::uint64_t>(bytes, at::epoch);
     identity.device_size = get_le<std::uint64_t>(bytes, at::device_size);
     identity.checkpoint = get_le<std::uint64_t>(bytes, at::checkpoint);

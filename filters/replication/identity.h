@@ -43,6 +43,9 @@ struct Identity {
     /// Secondary that was the primary before: what it wrote on its own is still
     /// in its change map alone, and has not been taken over (map_taken).
     bool owes_map = false;
+    /// Promoted: what was seen is not all in the disk yet, but in active and
+    /// hidden.  Such a disk cannot be a primary's.
+    bool merging = false;
     std::uint64_t device_size = 0; ///< bytes
     /// Primary: a checkpoint that the secondary has surely made in this epoch.
     /// A secondary that shows a lower one has lost its disk or was restored.

@@ -65,6 +65,7 @@ int finish(Core& core)
     if (const int error = core.set_header(header, true)) {
         return error;
     }
+    core.set_identity(note_merged(core.identity()));  // if it fails: at the next start
     core.state = State::done;
     core.sticky = 0;
     core.reporter.clear();

@@ -115,7 +115,15 @@ Identity promote(const Identity& mine)
 {
     Identity next = mine;
     next.role = Role::promoted;
+    next.merging = true;
     next.epoch++;
+    return next;
+}
+
+Identity note_merged(const Identity& mine)
+{
+    Identity next = mine;
+    next.merging = false;
     return next;
 }
 
@@ -132,6 +140,11 @@ Beginning begin_primary(const Identity& mine, std::uint64_t size, const PairId& 
                                    "replication-mode=secondary and promote it "
                                    "(replication-failover) before it can be the primary",
                                    mine.epoch);
+        return result;
+    }
+    if (mine.merging) {
+        result.error = "its failover has not ended: what it shows is not all on the disk yet; "
+                       "start it with replication-mode=secondary and wait for the state done";
         return result;
     }
     result.next.role = Role::primary;

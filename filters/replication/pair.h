@@ -99,6 +99,8 @@ Admission admit(const Identity& mine, std::uint64_t size, bool has_map, const Of
 
 /// What a side becomes by a failover; to be stored before anything else is done.
 Identity promote(const Identity& mine);
+/// The merge has ended.
+Identity note_merged(const Identity& mine);
 
 /// As what a side starts up, before it has met anybody.
 struct Beginning {

@@ -142,6 +142,9 @@ void SecondarySide::resume()
         }
         state = State::failover;
     }
+    if (identity.merging && state == State::done) {
+        core_->set_identity(note_merged(identity));  // the last thing that was not done
+    }
     // It was the primary in the meantime: what was running then is over.
     if (identity.role == Role::primary && state != State::none) {
         LayerHeader header = core_->header();

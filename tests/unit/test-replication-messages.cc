@@ -44,6 +44,7 @@ Identity sample()
     identity.role = Role::promoted;
     identity.consistent = true;
     identity.owes_map = true;
+    identity.merging = true;
     identity.device_size = 12345;
     identity.checkpoint = 77;
     identity.hidden = 99;
