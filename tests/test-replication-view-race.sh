@@ -4,6 +4,11 @@
 # places; only a checkpoint changes it.
 . "${0%/*}/replication-functions.sh"
 requires nbdcopy
+requires_nbdkit_filter delay
+
+# A read of the disk takes long enough for a write to come between.
+below_filters=(--filter=delay)
+below_parameters=(delay-read=10ms)
 
 random_image "$tmpdir/s.disk" 1M 1
 cp "$tmpdir/s.disk" "$tmpdir/primary"
@@ -12,11 +17,11 @@ watch_events s
 does "start" replication-start
 for round in 1 2 3; do
     cp "$tmpdir/primary" "$tmpdir/checkpoint"
-    client odd s $round 3000 primary="$tmpdir/primary" > "$tmpdir/odd.log" 2>&1 &
+    client odd s $round 300 primary="$tmpdir/primary" > "$tmpdir/odd.log" 2>&1 &
     writer=$!
     reads=0 wrong=0
     while is_running $writer; do
-        timeout 20 nbdcopy "$(uri_of s)" "$tmpdir/seen"
+        timeout 20 nbdcopy --request-size=65536 "$(uri_of s)" "$tmpdir/seen"
         cmp -s "$tmpdir/seen" "$tmpdir/checkpoint" || wrong=$((wrong + 1))
         reads=$((reads + 1))
     done
