@@ -11,7 +11,8 @@
 #     bench/replication.sh [--rounds N] [--size SIZE] [--directory DIR] [CASE...]
 #
 # Files are in DIR (/dev/shm).  The contenders take turns within a round; what is
-# printed is the median of each in MiB/s, and the median of the rounds' ratios.
+# printed is the median of each in MiB/s, and the median of the rounds' ratios; and the
+# processor time of the server for each GiB, which depends less on who else is there.
 # "first touch" is the first write after a checkpoint, when the old content has to
 # be saved; "again" the second.  The checkpoint is timed by its client, with all of
 # the disk dirty.
@@ -115,6 +116,9 @@ measure()
     awk -F';' '/^3;/ { print $48 / 1024 }' "$dir/fio.out"
 }
 
+# used: the processor time of the server so far, in ms.
+used() { awk '{ print ($14 + $15) * 10 }' "/proc/$server/stat"; }
+
 wanted()
 {
     local part
@@ -138,19 +142,27 @@ line()
     printf '   filter/plain %.2f' "$(median < "$dir/plain.$2.ratios")"
     [ ! -e "$dir/qemu.$2.ratios" ] || printf '   filter/qemu %.2f' "$(median < "$dir/qemu.$2.ratios")"
     echo
+    printf '%-40s' "  ms of the server for a GiB"
+    for contender in "${contenders[@]}"; do
+        printf ' %9.0f' "$(median < "$dir/$contender.$2.used")"
+    done
+    echo
 }
 
 # compare CASE RW BS DEPTH [BYTES]
 compare()
 {
-    local name=$1 round contender pass
+    local name=$1 round contender pass before
     shift
     wanted "$name" || return 0
     for ((round = 0; round < rounds; round++)); do
         for contender in "${contenders[@]}"; do
             serve "$contender"
             for pass in first again; do
+                before=$(used)
                 measure "$@" | tee -a "$dir/$contender.$pass.values" > "$dir/$contender.$pass.last"
+                awk -v u=$(($(used) - before)) -v b="${4:-$bytes}" \
+                    'BEGIN { print u / b * 1024 * 1024 * 1024 }' >> "$dir/$contender.$pass.used"
             done
             stop
         done
@@ -164,7 +176,7 @@ compare()
     done
     line "$name" first
     line "$name" again
-    rm -f "$dir"/*.values "$dir"/*.ratios "$dir"/*.last
+    rm -f "$dir"/*.values "$dir"/*.ratios "$dir"/*.last "$dir"/*.used
 }
 
 # checkpoints: each with all of the disk saved.
