@@ -81,7 +81,7 @@ number()
 {
     local found
     found=$(replication_value "$2")
-    if [ "${found:-0}" "$3" "$4" ]; then pass "$1"; else fail "$1" "$2 is $found"; fi
+    if test "${found:-0}" "$3" "$4"; then pass "$1"; else fail "$1" "$2 is $found"; fi
 }
 
 # within MILLISECONDS NAME COMMAND...: succeeds, and in time.

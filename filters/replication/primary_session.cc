@@ -114,6 +114,8 @@ std::optional<wire::Status> PrimarySession::exchange(
     if (!status || status->refusal != Refusal::none) {
         fail(fmt::format("{}: {}", wire::to_string(kind),
                          status ? status->text : peer_.error()));
+        const std::lock_guard lock(mutex_);
+        status_.unanswered += status ? 0 : 1;
     }
     return status;
 }
@@ -360,6 +362,8 @@ bool PrimarySession::begin_sync(bool full)
         command.total = total;
     });
     if (!begun || begun->refusal != Refusal::none) {
+        const std::lock_guard lock(mutex_);
+        refused_ = begun.has_value();
         return false;
     }
     syncing_ = true;
@@ -516,6 +520,7 @@ void PrimarySession::forget_what_is_durable()
     }
     if (flush_local()) {
         device_.map().retain(kept, device_.since());
+        next_settle_ = {};
     }
 }
 
@@ -529,6 +534,7 @@ bool PrimarySession::end_sync()
     if (!ended || ended->refusal != Refusal::none) {
         const std::lock_guard lock(mutex_);
         broken_ = true;
+        refused_ = ended.has_value();
         return false;
     }
     syncing_ = false;
@@ -605,8 +611,9 @@ std::string PrimarySession::commit_checkpoint(Turn& turn)
             confirmed_ = placed_;
         } else {
             status_.checkpoint_errors++;
-            broken_ = broken_ || !answer || answer->refusal == Refusal::no_session ||
-                      fences(answer->refusal);
+            refused_ = answer && (answer->refusal == Refusal::no_session ||
+                                  fences(answer->refusal));
+            broken_ = broken_ || !answer || refused_;
         }
     }
     if (!answer) {
@@ -729,8 +736,10 @@ void PrimarySession::heartbeat()
     }
     const std::lock_guard lock(mutex_);
     if (!status || status->session != status_.session || status->role != Role::secondary) {
+        status_.unanswered += status ? 0 : 1;
         status_.last_error = status ? "the secondary has ended the session" : peer_.error();
         broken_ = true;
+        refused_ = status.has_value();
     }
 }
 
@@ -754,12 +763,16 @@ bool PrimarySession::serve()
 {
     Stream& stream = device_.stream();
     bool broken;
+    bool refused;
     {
         const std::lock_guard lock(mutex_);
         broken = broken_;
+        refused = std::exchange(refused_, false);
     }
     if (broken || !stream.is_open()) {
-        device_.ask();
+        if (refused) {
+            device_.ask();  // one that is silent is lost, one that refuses may be promoted
+        }
         end_session(broken ? status().last_error : stream.counters().last_error);
         retry_at_ = {};
         return true;

@@ -60,6 +60,7 @@ struct SessionStatus {
     std::uint64_t copy_total = 0;    ///< bytes, of the copy that runs or ran last
     std::uint64_t copied = 0;        ///< bytes
     std::uint64_t zeroes_skipped = 0;  ///< bytes of holes that were sent as zeroes
+    std::uint64_t unanswered = 0;    ///< commands
     std::uint64_t read_errors = 0;   ///< of the local disk, when copying
     std::string last_error;
 };
@@ -167,6 +168,7 @@ private:
     bool stopping_ = false;
     bool woken_ = false;
     bool broken_ = false;           // the session is of no use any more
+    bool refused_ = false;          // because the secondary has said so
     std::uint64_t base_ = 0;        // the checkpoint that the secondary surely has
     std::uint64_t sequence_ = 0;
     std::uint64_t wanted_ = 0;      // checkpoints that were asked for

@@ -166,7 +166,8 @@ void PrimarySide::get_ready(std::shared_ptr<Device> next, bool background)
         options_, *device_, peer_, identity_,
         [this](const std::string& event, const std::string& text) {
             log::info("{}: {}", options_.name, text);
-            events_.emit(event, {{"name", options_.name}, {"text", text}});
+            // A primary that falls behind again and again changes often.
+            events_.emit(event, {{"name", options_.name}, {"text", text}}, event);
         });
     device_->on_ask([this] { session_->wake(); });
     if (options_.checkpoint_on_flush) {
@@ -334,6 +335,7 @@ Json PrimarySide::query_counters(const SessionStatus& status) const
             {"sent-bytes", stream.sent_bytes},
             {"secondary-errors", stream.errors},
             {"timeouts", stream.timeouts},
+            {"unanswered", status.unanswered},
             {"links-lost", stream.links_lost},
             {"fell-behind", stream.fell_behind},
             {"checkpoints", status.checkpoints},
