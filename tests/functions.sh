@@ -15,6 +15,10 @@
 # Never start a server inside $(...) or ( ... ): on Debian 12 nbdkit dies with
 # the process that started it.
 
+# Once is enough: the *-functions.sh of two modules may be used together.
+[ -z "${_harness:-}" ] || return 0
+_harness=loaded
+
 set -u
 set -o pipefail
 
