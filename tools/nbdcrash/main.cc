@@ -70,6 +70,8 @@ void describe(CLI::App& app, Run& run)
     add_convert(app, run);
     add_compact(app, run);
     add_explore(app, run);
+    add_bisect(app, run);
+    add_minimize(app, run);
     app.footer("A point is N (the first N entries are done), mark:NAME, mark:NAME#2, flush:K,\n"
                "fua:K, eK (epoch K is written, but not flushed), or end.  A state is a point\n"
                "with :drop=N,... or :keep=N,... and :torn=N:SECTORS.\n\n"

@@ -50,7 +50,7 @@ bool folder_is_writable(const std::string& path)
 
 void add_explore_options(CLI::App& command, ExploreOptions& options)
 {
-    add_subject_options(command, options.subject);
+    add_subject_options(command, options.subject, true);
     add_check_options(command, options.subject.check);
     command.add_option("--mode", options.mode,
                        "Which states: after each flush, each fua, each prefix, subset (of what "

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -93,7 +94,53 @@ Json describe(const Subject& subject, std::uint64_t entry, const char* missing)
     return json;
 }
 
+std::string joined(const Json& lines, const char* before)
+{
+    std::string text;
+    for (const Json& line : lines) {
+        text += before + line.get<std::string>() + "\n";
+    }
+    return text;
+}
+
 }  // namespace
+
+std::string missing_text(const Json& write)
+{
+    std::string text = fmt::format("entry {}: {} of {} bytes at byte {} (0x{:x}) in epoch {}",
+                                   write["entry"].get<std::uint64_t>(),
+                                   write["kind"].get<std::string>(),
+                                   write["length"].get<std::uint64_t>(),
+                                   write["offset"].get<std::uint64_t>(),
+                                   write["offset"].get<std::uint64_t>(),
+                                   write["epoch"].get<std::uint64_t>());
+    if (!write["time"].is_null()) {
+        text += ", done at " + write["time"].get<std::string>();
+    }
+    if (write.contains("missing-sectors")) {
+        text += fmt::format(", torn: of its sectors 0 to {}, missing: {}",
+                            write["sectors"].get<std::uint64_t>() - 1,
+                            to_line(write["missing-sectors"]));
+    }
+    return text + "\n  what it wrote\n" + joined(write["hexdump"], "    ") +
+           "  what is there\n" + joined(write["instead"], "    ");
+}
+
+std::string printed(const Ended& ended)
+{
+    std::string text;
+    std::istringstream lines(ended.output);
+    for (std::string line; std::getline(lines, line);) {
+        text += "  " + tools::printable(line) + "\n";
+    }
+    switch (ended.how) {
+    case Ended::How::exited: return text + fmt::format("  (exit status {})\n", ended.status);
+    case Ended::How::killed: return text + fmt::format("  (killed by signal {})\n", ended.status);
+    case Ended::How::timed_out: return text + "  (it took too long)\n";
+    case Ended::How::interrupted: break;
+    }
+    return text;
+}
 
 Json missing_json(const Subject& subject, const State& state, std::size_t most)
 {
@@ -119,7 +166,7 @@ Json missing_json(const Subject& subject, const State& state, std::size_t most)
                 range = {begin, std::min(begin + ss, record.offset + record.length) - begin};
             }
         }
-        State whole{entry + 1, {}, {}};
+        const State whole{entry + 1, {}, {}};
         add_bytes(json, *subject.device(subject.timeline()->at(whole)), *lacking, range);
         list.push_back(std::move(json));
         is_drop ? void(++dropped) : void(++torn);

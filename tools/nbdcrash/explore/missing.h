@@ -16,4 +16,10 @@ namespace resilience::nbdcrash {
 /// "instead" (of what is there), both from the first difference on.
 Json missing_json(const Subject& subject, const writelog::State& state, std::size_t most);
 
+/// One of them, in lines for people.
+std::string missing_text(const Json& write);
+
+/// What a checker printed, indented, and how it ended, for a terminal.
+std::string printed(const Ended& ended);
+
 }  // namespace resilience::nbdcrash

@@ -45,7 +45,7 @@ void check_all_bodies(const OpenedLog& log, std::uint64_t end)
 
 }  // namespace
 
-void add_subject_options(CLI::App& command, SubjectOptions& options)
+void add_subject_options(CLI::App& command, SubjectOptions& options, bool range)
 {
     command.add_option("LOG", options.log.log, "The log: a file or a block device")->required();
     command.add_flag("--no-index", options.log.no_index, "Neither read nor write LOG.idx");
@@ -53,6 +53,9 @@ void add_subject_options(CLI::App& command, SubjectOptions& options)
     add_size_option(command, "--size", options.size, "How large the device is, in bytes");
     command.add_flag("--keep-discards", options.keep_discards,
                      "Discarded ranges keep their content, instead of becoming zeroes");
+    if (!range) {
+        return;
+    }
     command.add_option("--from", options.from,
                        "POINT: all that is before is there; default: the beginning");
     command.add_option("--to", options.to, "POINT: nothing after it; default: end");

@@ -26,8 +26,8 @@ struct SubjectOptions {
     CheckOptions check;
 };
 
-/// Declares LOG, --base, --size, --keep-discards, --no-index, --from, --to.
-void add_subject_options(CLI::App& command, SubjectOptions& options);
+/// Declares LOG, --base, --size, --keep-discards, --no-index; with `range` --from and --to.
+void add_subject_options(CLI::App& command, SubjectOptions& options, bool range);
 /// Declares --check, --oracle, --promise, --timeout.
 void add_check_options(CLI::App& command, CheckOptions& options);
 /// Throws ToolError if there is nothing that decides.

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// minimize: which of the missing writes of a bad state matter.
+
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "common/replay/point.h"
+#include "tools/nbdcrash/commands.h"
+#include "tools/nbdcrash/explore/journal.h"
+#include "tools/nbdcrash/explore/minimal_state.h"
+#include "tools/nbdcrash/explore/missing.h"
+#include "tools/nbdcrash/output.h"
+
+namespace resilience::nbdcrash {
+
+namespace {
+
+using namespace writelog;
+
+constexpr std::size_t most_writes = 64;
+
+struct MinimizeOptions : SubjectOptions {
+    std::string state;
+};
+
+/// The entries that every state between `state` and its minimum has.
+std::uint64_t first_wrong(const State& state)
+{
+    std::uint64_t first = state.entries;
+    if (!state.dropped.empty()) {
+        first = std::min(first, state.dropped.front());
+    }
+    if (!state.torn.empty()) {
+        first = std::min(first, state.torn.front().entry);
+    }
+    return first;
+}
+
+Json failure_json(const Verdict& verdict)
+{
+    Json json = verdict_json(verdict, true);
+    json.erase("result");
+    return json;
+}
+
+Exit print_result(const Subject& subject, const MinimizeOptions& options, const State& state,
+                  const Verdict& verdict, std::uint64_t checks)
+{
+    const std::string name = to_string(subject.index(), state);
+    Json json = {{"log", options.log.log},
+                 {"given", options.state},
+                 {"state", name},
+                 {"dropped", state.dropped},
+                 {"torn", Json::array()},
+                 {"missing", missing_json(subject, state, most_writes)},
+                 {"failure", failure_json(verdict)},
+                 {"checks", checks},
+                 {"command", subject.serving_command(name)}};
+    for (const Tear& tear : state.torn) {
+        json["torn"].push_back({{"entry", tear.entry}, {"sectors", tear.sectors}});
+    }
+    if (options.log.json) {
+        print(json, true);
+        return Exit::found;
+    }
+    const std::size_t count = state.dropped.size() + state.torn.size();
+    print(fmt::format("{}: bad, and {}\n", name,
+                      count == 0   ? "nothing is missing in it: the point itself is bad"
+                      : count == 1 ? "the only write that is missing is"
+                                   : fmt::format("the {} writes that are missing are", count)));
+    for (const Json& write : json["missing"]) {
+        print("\n" + missing_text(write));
+    }
+    print(fmt::format("\nThe checker said ({} checks):\n{}\nThis serves the state:\n\n  {}\n",
+                      checks, printed(verdict.ended),
+                      json["command"].get<std::string>()));
+    return Exit::found;
+}
+
+Exit minimize(const MinimizeOptions& options)
+{
+    require_check(options.check);
+    const Subject subject(options);
+    const State given = resolve_state(subject.index(), options.state);
+    become_subreaper();
+    Stop stop;
+    Exit status = Exit::ok;
+    run_interruptible(stop, [&] {
+        Judge judge(subject, options.check, stop, first_wrong(given));
+        if (!judge.is_bad(given)) {
+            print(options.log.json
+                      ? to_pretty({{"log", options.log.log},
+                                   {"given", options.state},
+                                   {"state", nullptr},
+                                   {"checks", judge.checks()}}) + "\n"
+                      : fmt::format("{}: is not bad\n", options.state));
+            return;
+        }
+        const State least = minimal_state(judge, subject, given);
+        const Verdict verdict = judge.check(least);
+        status = print_result(subject, options, least, verdict, judge.checks());
+    });
+    return status;
+}
+
+}  // namespace
+
+void add_minimize(CLI::App& app, Run& run)
+{
+    const auto options = std::make_shared<MinimizeOptions>();
+    CLI::App* command =
+        app.add_subcommand("minimize", "Which of the missing writes of a bad state matter");
+    add_subject_options(*command, *options, false);
+    command->add_option("STATE", options->state, "The bad state")->required();
+    command->add_flag("--json", options->log.json, "Print one JSON document");
+    add_check_options(*command, options->check);
+    command->callback([options, &run] { run = [options] { return minimize(*options); }; });
+}
+
+}  // namespace resilience::nbdcrash
