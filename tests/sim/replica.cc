@@ -250,6 +250,7 @@ bool Secondary::promote()
     }
     hidden_.clear();
     host_.disk.flush();
+    host_.identity = note_merged(host_.identity);
     // What the two disks differ in now, the old primary's map knows.
     host_.map->clear({0, host_.disk.size()});
     host_.map->set_base(host_.identity.pair, 0);
