@@ -20,6 +20,9 @@ state_is "has begun" failover
 ok "I/O goes on" load 2 15
 state_is "while it merges" failover
 kill_nbdkit s
+fails_like "after a kill such a disk is no primary's" 'its failover has not ended' \
+    timeout 20 nbdkit -f -U - --filter="$replication_filter" file "$tmpdir/s.disk" \
+    replication-mode=primary replication-secondary="$(export_uri nobody primary)"
 start_secondary s
 watch_events s
 state_is "after a kill it goes on merging" failover

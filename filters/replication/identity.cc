@@ -37,6 +37,7 @@ constexpr std::size_t hidden = 64;
 constexpr std::size_t hash = 120;
 }  // namespace at
 
+static_assert(at::reserved + 4 == at::epoch);
 static_assert(at::pair + sizeof(PairId) == at::hidden);
 static_assert(at::hash + 8 == identity_bytes);
 

@@ -101,20 +101,27 @@ void Merge::run(const std::shared_ptr<Core>& core, const std::atomic<bool>& stop
 
 void Merge::start()
 {
-    stop();
+    stop(core_->options.timeout);
     stopping_ = std::make_shared<std::atomic<bool>>(false);
-    thread_ = start_thread("repl-merge", [core = core_, stopping = stopping_] {
+    auto ended = std::make_shared<std::promise<void>>();
+    ended_ = ended->get_future();
+    thread_ = start_thread("repl-merge", [core = core_, stopping = stopping_, ended] {
         run(core, *stopping);
+        ended->set_value();
     });
 }
 
-void Merge::stop()
+void Merge::stop(std::chrono::milliseconds limit)
 {
     if (!thread_.joinable()) {
         return;
     }
     *stopping_ = true;
-    thread_.join();
+    if (ended_.wait_for(limit) == std::future_status::ready) {
+        thread_.join();
+    } else {
+        thread_.detach();  // it holds all that it needs
+    }
 }
 
 }  // namespace resilience::replication

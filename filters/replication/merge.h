@@ -2,10 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <functional>
+#include <chrono>
+#include <future>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include "filters/replication/core.h"
@@ -22,14 +21,16 @@ public:
 
     /// Begins.  The state is failover already.  Once per failover.
     void start();
-    /// Ends the thread; the merge goes on at the next start of the server.
-    void stop();
+    /// Ends the thread; the merge goes on at the next start of the server.  A
+    /// thread that hangs in the disk is left behind after `limit`.
+    void stop(std::chrono::milliseconds limit);
 
 private:
     static void run(const std::shared_ptr<Core>& core, const std::atomic<bool>& stopping);
 
     const std::shared_ptr<Core> core_;
     std::shared_ptr<std::atomic<bool>> stopping_;
+    std::future<void> ended_;
     std::thread thread_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -11,26 +12,34 @@
 namespace resilience::replication {
 
 /// Gives back the space of what checkpoints have emptied, some time after them:
-/// what is written again and again keeps its room, which is faster.
+/// what is written again and again keeps its room, which is faster.  And lets the
+/// change map settle.
 class Reclaim {
 public:
-    explicit Reclaim(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+    explicit Reclaim(std::shared_ptr<Core> core);
 
     void start();
-    void stop();
+    /// A thread that hangs in the disk is left behind after `limit`.
+    void stop(std::chrono::milliseconds limit);
     /// Something was emptied.
     void wake();
 
 private:
-    void run();
-    void clean(Layer& layer);
-    bool stopped();
+    /// What the thread needs, however long it lives.
+    struct State {
+        std::shared_ptr<Core> core;
+        std::mutex mutex;
+        std::condition_variable changed;
+        bool wanted = false;
+        bool stopping = false;
+        bool ended = false;
 
-    const std::shared_ptr<Core> core_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    bool wanted_ = false;
-    bool stopping_ = false;
+        void run();
+        void clean(Layer& layer);
+        bool stopped();
+    };
+
+    const std::shared_ptr<State> state_;
     std::thread thread_;
 };
 

@@ -202,8 +202,8 @@ void SecondarySide::cleanup()
     if (!core_) {
         return;
     }
-    merge_->stop();
-    reclaim_->stop();
+    merge_->stop(stop_limit);
+    reclaim_->stop(stop_limit);
     view_->stop(stop_limit);
     // A server that ends in good order has lost nothing that was acknowledged.
     if (core_->state == State::running && core_->active->commit() != 0) {

@@ -55,7 +55,9 @@ constexpr std::size_t hash = status_bytes - 8;
 }  // namespace status_at
 
 static_assert(at::pair + sizeof(PairId) == at::epoch);
-static_assert(at::checkpoint + 8 == command_at::done && at::checkpoint + 8 == status_at::checkpoint_time);
+static_assert(at::checkpoint + 8 == command_at::done);
+static_assert(at::checkpoint + 8 == status_at::checkpoint_time);
+static_assert(command_at::flags + 4 <= command_at::hash);
 static_assert(status_at::text + largest_text <= status_at::hash);
 
 enum StatusFlag : std::uint32_t {
