@@ -114,6 +114,10 @@ public:
     TimePoint step();
 
 private:
+    static constexpr std::chrono::milliseconds heartbeat_interval{1000};
+    static constexpr std::chrono::milliseconds settle_interval{1000};
+    static constexpr std::chrono::milliseconds idle_interval{100};
+
     enum class Copied : std::uint8_t { some, nothing, failed };
 
     // Connecting.
