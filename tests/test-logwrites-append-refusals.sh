@@ -5,10 +5,15 @@
 . "${0%/*}/logwrites-functions.sh"
 
 empty_image "$tmpdir/disk.img" 1M
-start_logwrites l
-ok "some entries" requests l 'write -P 1 0 4k' flush
-stop_nbdkit l
-cp "$log" "$tmpdir/good.log"
+# good_log [PARAMETER...]: makes the log that is poked.
+good_log()
+{
+    rm -f "$log"
+    start_logwrites l "$@"
+    ok "some entries ${*:-with checksums}" requests l 'write -P 1 0 4k' flush
+    stop_nbdkit l
+    cp "$log" "$tmpdir/good.log"
+}
 
 # poke OFFSET BYTES: into a copy of the good log; BYTES as \\x41\\x42.
 poke()
@@ -26,6 +31,21 @@ refused()
     same_content "$log" "$tmpdir/copy.log" "$name: the log has not changed"
 }
 
+good_log
+poke 40 '\x41'
+refused "the superblock's checksum" \
+    'the superblock does not match its checksum; nbdcrash repair makes a new one'
+poke $((1024 + 16)) '\x02'
+refused "a header's checksum" 'log entry 1 at byte 1024: its header does not match its checksum'
+poke $((1024 + 511)) '\x02'
+refused "the last byte of a header" 'log entry 1 at byte 1024: its header does not match'
+truncate -s 2M "$tmpdir/disk.img"
+cp "$tmpdir/good.log" "$log"
+refused "another size of the device" 'the log of a device of 1048576 bytes, the device has 2097152'
+truncate -s 1M "$tmpdir/disk.img"
+
+# Without checksums.
+good_log logwrites-ext=false
 poke 0 '\x41'
 refused "magic" 'Invalid log superblock magic'
 poke 8 '\x02'
@@ -51,8 +71,12 @@ for size in 28 600 1100 3000; do
 done
 cp "$tmpdir/good.log" "$log"
 refused "a sector size" 'log-append and log-sector-size are mutually exclusive' logwrites-sector-size=512
-truncate -s 2M "$tmpdir/disk.img"
-refused "another size of the device" 'the log of a device of 1048576 bytes, the device has 2097152'
+printf '%512s' '' | tr ' ' '\0' | dd of="$log" bs=1 seek=1024 conv=notrunc status=none
+refused "a header of zeroes" 'log entry 1 at byte 1024: its header is all zeroes'
+cp "$tmpdir/good.log" "$log"
+truncate -s 2K "$tmpdir/disk.img"
+refused "entries behind the end of the device" \
+    'log entry 1 at byte 1024: its 8 sectors from sector 0 on lie beyond the end .* has 2048 bytes'
 truncate -s 1M "$tmpdir/disk.img"
 
 # What QEMU refuses: the kernel's METADATA.

@@ -78,13 +78,19 @@ Superblock read_super(LogStorage& storage)
         fail("{}: Unsupported log version {}", storage.name(), super->version);
     }
     check_sector_size("logwrites-log=" + storage.name(), super->sector_size);
+    if (super->damaged) {
+        fail("{}: the superblock does not match its checksum; nbdcrash repair makes a new one from "
+             "the entries",
+             storage.name());
+    }
     return *super;
 }
 
 class Walk {
 public:
-    Walk(LogStorage& storage, const Superblock& super)
-        : storage_(storage), super_(super), size_(storage.size()), position_(super.sector_size)
+    Walk(LogStorage& storage, const Superblock& super, std::uint64_t device_size)
+        : storage_(storage), super_(super), device_size_(device_size), size_(storage.size()),
+          position_(super.sector_size)
     {
     }
 
@@ -92,7 +98,10 @@ public:
     {
         while (entries_ < super_.entries) {
             Entry entry;
-            const std::string problem = read(entry);
+            std::string problem = read(entry);
+            if (problem.empty()) {
+                problem = flaw(entry);
+            }
             if (!problem.empty()) {
                 fail("{}: Failed to read log entry {} at byte {}: {} (the superblock counts {} "
                      "entries)",
@@ -140,6 +149,27 @@ private:
         return {};
     }
 
+    /// Why no reader would take a whole entry for one, or this device's; what
+    /// is appended behind such a one could never be read.
+    std::string flaw(const Entry& entry) const
+    {
+        if (entry.flags == 0 && entry.sectors == 0 && entry.sector == 0) {
+            return "its header is all zeroes: nothing was ever written there";
+        }
+        if (entry.damaged) {
+            return "its header does not match its checksum";
+        }
+        const std::uint64_t ss = super_.sector_size;
+        const std::uint64_t limit = device_size_ / ss + (device_size_ % ss != 0 ? 1 : 0);
+        if (!entry.is_mark() && entry.sectors != 0 &&
+            (entry.sectors > limit || entry.sector > limit - entry.sectors)) {
+            return fmt::format("its {} sectors from sector {} on lie beyond the end of the device, "
+                               "which has {} bytes",
+                               entry.sectors, entry.sector, device_size_);
+        }
+        return {};
+    }
+
     bool is_ours(const Entry& entry)
     {
         return entry.extension && entry.extension->log_id == super_.extension->log_id &&
@@ -179,6 +209,7 @@ private:
 
     LogStorage& storage_;
     const Superblock& super_;
+    const std::uint64_t device_size_;
     const std::uint64_t size_;
     std::uint64_t position_;
     std::uint64_t entries_ = 0;
@@ -207,7 +238,7 @@ LogStart inspect_for_append(LogStorage& storage, std::uint64_t device_size)
         fail("{}: this is the log of a device of {} bytes, the device has {}", storage.name(),
              super.extension->device_size, device_size);
     }
-    Walk walk(storage, super);
+    Walk walk(storage, super, device_size);
     walk.counted();
     walk.uncounted();
     LogStart start;
