@@ -39,9 +39,11 @@ struct Permission {
     bool shared;        ///< we let others have it
 };
 
+constexpr off_t writing_bit = 1;
+
 constexpr std::array<Permission, 4> permissions = {{
     {0, "reading", true, true, true},
-    {1, "writing", false, true, false},
+    {writing_bit, "writing", false, true, false},
     {2, "rewriting the same content", false, false, true},
     {3, "resizing", false, false, false},
 }};
@@ -145,5 +147,7 @@ void lock_file(const std::string& path, int fd, bool writable)
     }
     log::debug("'{}' cannot be locked ({}); going on without", path, text);
 }
+
+bool has_writer(int fd) { return look_at(fd, taken_base + writing_bit) == EAGAIN; }
 
 }  // namespace resilience

@@ -14,4 +14,8 @@ namespace resilience {
 /// file systems), it goes on without.
 void lock_file(const std::string& path, int fd, bool writable);
 
+/// Whether somebody else has said by such locks that it writes to the file that
+/// `fd` has open.  Locks nothing; false where there are no locks.
+bool has_writer(int fd);
+
 }  // namespace resilience

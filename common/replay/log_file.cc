@@ -7,11 +7,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "common/device/file_lock.h"
 
 namespace resilience::writelog {
 namespace {
@@ -45,7 +49,35 @@ std::uint64_t size_of(const std::string& path, int fd)
                    : "is neither a regular file nor a block device, so no log");
 }
 
+/// What `read` returns; read again while `is_damaged` and there is a recorder in
+/// the middle of a write, which may be waiting for its turn.
+template <typename Read, typename IsDamaged>
+auto read_settled(int fd, Read read, IsDamaged is_damaged)
+{
+    constexpr std::chrono::seconds patience{1};
+    constexpr std::chrono::milliseconds pause{1};
+    auto value = read();
+    if (is_damaged(value) && has_writer(fd)) {
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        do {
+            std::this_thread::sleep_for(pause);
+            value = read();
+        } while (is_damaged(value) && std::chrono::steady_clock::now() < deadline);
+    }
+    return value;
+}
+
 }  // namespace
+
+std::uint64_t time_of_change(int fd)
+{
+    struct stat status = {};
+    if (::fstat(fd, &status) == -1) {
+        return 0;
+    }
+    return static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
+}
 
 LogFile::LogFile(std::string path, const Superblock& super) : path_(std::move(path)), super_(super)
 {
@@ -54,6 +86,7 @@ LogFile::LogFile(std::string path, const Superblock& super) : path_(std::move(pa
     if (!fd_) {
         fail(path_, fmt::format("cannot be opened: {}", std::strerror(errno)));
     }
+    changed_ns_ = time_of_change(fd_.get());
     size_ = size_of(path_, fd_.get());
 }
 
@@ -63,11 +96,11 @@ LogFile::LogFile(std::string path) : LogFile(std::move(path), Superblock())
         fail(path_, "is empty: nothing has been logged, not even a superblock");
     }
     HeaderBytes bytes{};
-    const auto head = std::span(bytes).first(std::min<std::uint64_t>(size_, bytes.size()));
-    read(0, head);
-    const auto super = decode_superblock(head);
+    const auto super = read_settled(
+        fd_.get(), [&] { return read_superblock(bytes); },
+        [](const auto& each) { return each && each->damaged; });
     if (!super) {
-        const bool zero = std::ranges::all_of(head, [](std::byte b) { return b == std::byte{0}; });
+        const bool zero = std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
         fail(path_, zero ? "Invalid log superblock magic: the superblock at byte 0 is all zeroes, "
                            "as when a recorder was killed before it wrote one"
                          : "Invalid log superblock magic: this is no dm-log-writes log");
@@ -118,7 +151,22 @@ void LogFile::read(std::uint64_t position, std::span<std::byte> into) const
     }
 }
 
+/// Of `bytes`, those stay zero which the file does not have.
+std::optional<Superblock> LogFile::read_superblock(HeaderBytes& bytes) const
+{
+    const auto head = std::span(bytes).first(std::min<std::uint64_t>(size_, bytes.size()));
+    read(0, head);
+    return decode_superblock(head);
+}
+
 Entry LogFile::entry_at(std::uint64_t position) const
+{
+    return read_settled(
+        fd_.get(), [&] { return read_entry(position); },
+        [](const Entry& entry) { return entry.damaged; });
+}
+
+Entry LogFile::read_entry(std::uint64_t position) const
 {
     HeaderBytes bytes{};
     const auto head = std::span(bytes).first(

@@ -8,6 +8,11 @@
 // and nothing is taken for content that the log does not hold.  The file may
 // change under us (it is being written); so it is read with pread, never
 // mapped, and what is not there is an error, not a SIGBUS.
+//
+// A recorder replaces the superblock again and again, and the header of a flush
+// when that is done; read meanwhile, it may be half of the old one and half of
+// the new.  So a checksum that does not match is looked at again as long as
+// somebody records into the file, before it is called damage.
 
 #include <cstdint>
 #include <optional>
@@ -27,6 +32,9 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// When the open file `fd` was changed last: nanoseconds since 1970.
+std::uint64_t time_of_change(int fd);
+
 /// All members are safe to call from any thread.
 class LogFile {
 public:
@@ -44,6 +52,9 @@ public:
     std::uint32_t sector_size() const { return super_.sector_size; }  ///< bytes
     /// Bytes; asked at opening.
     std::uint64_t size() const { return size_; }
+    /// When the file was changed last, before anything of it was read:
+    /// nanoseconds since 1970.
+    std::uint64_t changed_ns() const { return changed_ns_; }
 
     /// Fills `into` from byte `position`.  Throws LogError if the file ends
     /// before or cannot be read.
@@ -57,9 +68,13 @@ public:
     int fd() const { return fd_.get(); }
 
 private:
+    std::optional<Superblock> read_superblock(HeaderBytes& bytes) const;
+    Entry read_entry(std::uint64_t position) const;
+
     std::string path_;
     UniqueFd fd_;
     std::uint64_t size_ = 0;
+    std::uint64_t changed_ns_ = 0;
     Superblock super_;
 };
 

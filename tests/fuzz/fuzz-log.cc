@@ -6,10 +6,11 @@
 //   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I.
 //       tests/fuzz/fuzz-log.cc common/replay/{content_map,log_file,log_index}.cc
 //       common/replay/{point,timeline}.cc common/format/dm_log_writes.cc
-//       tools/nbdcrash/tail.cc common/core/compare.cc -lfmt -lxxhash -o fuzz-log
+//       tools/nbdcrash/tail.cc common/core/{compare,log}.cc
+//       common/device/file_lock.cc -lfmt -lxxhash -o fuzz-log
 //   ./fuzz-log -max_total_time=60 CORPUS tests/data/logs/*
 //
-// (the first four lines are one).  make check runs it on the files of
+// (the first five lines are one).  make check runs it on the files of
 // tests/data/logs, see replay.cc.
 
 #include <sys/mman.h>
