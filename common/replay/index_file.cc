@@ -84,14 +84,12 @@ std::uint64_t sample_of(const LogFile& log, const std::vector<Record>& records)
 
 std::optional<Identity> identity_of(const LogFile& log, const std::vector<Record>& records)
 {
-    const auto status = status_of(log.fd());
-    if (!status) {
+    if (!status_of(log.fd())) {
         return std::nullopt;
     }
     Identity identity;
     identity.size = log.size();
-    identity.changed_ns = static_cast<std::uint64_t>(status->st_mtim.tv_sec) * 1'000'000'000 +
-                          static_cast<std::uint64_t>(status->st_mtim.tv_nsec);
+    identity.changed_ns = log.changed_ns();
     identity.entries = log.super().entries;
     identity.sector_size = log.sector_size();
     identity.sample = sample_of(log, records);
@@ -212,6 +210,12 @@ void write_index(const LogFile& log, const LogIndex& index)
 {
     const auto identity = identity_of(log, index.records());
     if (!identity) {
+        return;
+    }
+    // What changed while we walked we may have seen before or after: a recorder
+    // puts a flush where a mark was.
+    if (time_of_change(log.fd()) != log.changed_ns()) {
+        log::debug("{}: no index is kept: the log has changed meanwhile", log.path());
         return;
     }
     std::vector<MarkRecord> places;

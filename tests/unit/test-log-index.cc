@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <chrono>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -300,4 +301,16 @@ TEST_CASE("no index is kept of a damaged log")
     const LogFile log = folder.log(LogBuilder().flush().count(5).bytes());
     CHECK(load_index(log)->damage());
     CHECK_FALSE(std::filesystem::exists(index_path(folder.path())));
+}
+
+TEST_CASE("no index is kept of a log that changed while it was walked")
+{
+    Folder folder;
+    const LogFile log = folder.log(LogBuilder().flush().bytes());
+    const auto then = std::filesystem::last_write_time(folder.path());
+    std::filesystem::last_write_time(folder.path(), then + std::chrono::milliseconds(1));
+    CHECK(load_index(log)->size() == 1);
+    CHECK_FALSE(std::filesystem::exists(index_path(folder.path())));
+    load_index(LogFile(folder.path()));
+    CHECK(std::filesystem::exists(index_path(folder.path())));
 }
