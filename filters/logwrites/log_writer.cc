@@ -6,10 +6,7 @@
 #include <chrono>
 #include <limits>
 #include <random>
-#include <system_error>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "filters/logwrites/marks.h"
 
@@ -35,18 +32,6 @@ std::uint32_t random_id()
         id = device();
     }
     return id;
-}
-
-Entry mark_entry(std::string_view name, std::uint32_t connection)
-{
-    Entry entry;
-    entry.flags = writelog::flag_mark;
-    entry.mark = name;
-    entry.data_length = name.size();
-    entry.extension.emplace();
-    entry.extension->kind = Kind::mark;
-    entry.extension->connection = connection;
-    return entry;
 }
 
 }  // namespace
@@ -90,41 +75,6 @@ int LogWriter::begin()
     return mark(start_mark, 0, true);
 }
 
-int LogWriter::end()
-{
-    Lock lock(mutex_);
-    const State before = std::exchange(state_, State::closed);
-    int error = 0;
-    if (before == State::recording) {
-        error = last_mark(lock, end_mark);
-    } else if (before != State::closed) {
-        // As much of it as there is shall be readable.
-        const std::uint64_t count = complete();
-        lock.unlock();
-        write_super(count);
-        lock.lock();
-    }
-    const bool idle = oldest_ == nullptr && before != State::closed;
-    const std::uint64_t end = space_.position();
-    lock.unlock();
-    if (idle) {
-        storage_.cut(end);  // gives back what was reserved
-    }
-    return error;
-}
-
-/// Why a change may not be made; 0 if it may.
-int LogWriter::refusal() const
-{
-    switch (state_) {
-    case State::recording:
-    case State::stopped: return 0;
-    case State::failed: return EIO;
-    case State::closed: return ESHUTDOWN;
-    }
-    return EIO;
-}
-
 void LogWriter::Admission::release()
 {
     if (LogWriter* writer = std::exchange(writer_, nullptr)) {
@@ -161,137 +111,7 @@ int LogWriter::admit(std::span<const LogItem> items, Admission& admission)
     return 0;
 }
 
-/// There is no room: either the client is told, or the recording ends.
-int LogWriter::room_error(Lock& lock, int error)
-{
-    if (!settings_.stop_when_full || state_ != State::recording) {
-        return state_ == State::recording ? error : refusal();
-    }
-    stop(lock, error == ENOSPC ? "the log is full"
-                               : fmt::format("no room for the log: {}",
-                                             std::generic_category().message(error)));
-    return 0;
-}
-
 Stamp LogWriter::issue() { return {++sequence_, now_ns()}; }
-
-/// The next slot of the log is that of `items`.
-void LogWriter::take(Lock& lock, Admission& admission, std::span<LogItem> items,
-                     const Stamp& issued, Slot& slot)
-{
-    if (items.size() == 1 && !items.front().hole) {
-        const Entry& entry = items.front().entry;
-        const Run run{0, entry.log_sectors() * sector_size_, false};
-        slot.position = space_.take(lock, admission.bytes_, {&run, 1});
-    } else {
-        std::vector<Run> runs;
-        std::uint64_t offset = 0;
-        const auto add = [&](std::uint64_t length, bool hole) {
-            runs.push_back({offset, length, hole});
-            offset += length;
-        };
-        for (const LogItem& item : items) {
-            const std::uint64_t body =
-                item.entry.has_body() ? item.entry.sectors * sector_size_ : 0;
-            add(sector_size_, false);
-            if (body != 0) {
-                add(body, item.hole && body >= large_hole && space_.holes_are_free());
-            }
-        }
-        slot.position = space_.take(lock, admission.bytes_, runs);
-    }
-    admission.writer_ = nullptr;
-    stamp(items, issued, issue());
-    link(slot, items.size());
-}
-
-void LogWriter::stamp(std::span<LogItem> items, const Stamp& issued, const Stamp& completed)
-{
-    for (LogItem& item : items) {
-        if (auto& extension = item.entry.extension) {
-            extension->issued = issued.sequence;
-            extension->issued_ns = issued.time_ns;
-            extension->completed = completed.sequence;
-            extension->completed_ns = completed.time_ns;
-            extension->log_id = log_id_;
-        }
-    }
-}
-
-void LogWriter::link(Slot& slot, std::uint64_t count)
-{
-    slot.first = next_;
-    slot.count = count;
-    next_ += count;
-    slot.before = newest_;
-    (newest_ != nullptr ? newest_->behind : oldest_) = &slot;
-    newest_ = &slot;
-}
-
-/// How many entries are complete without a gap.
-std::uint64_t LogWriter::complete() const
-{
-    return std::min(oldest_ != nullptr ? oldest_->first : next_, gap_);
-}
-
-/// The slot has been written, or not (`error`).  What the client is told.
-int LogWriter::finish(Slot& slot, int error)
-{
-    Lock lock(mutex_);
-    (slot.before != nullptr ? slot.before->behind : oldest_) = slot.behind;
-    (slot.behind != nullptr ? slot.behind->before : newest_) = slot.before;
-    if (committing_) {
-        changed_.notify_all();
-    }
-    return error == 0 ? 0 : log_failed(lock, slot.first, "write", error);
-}
-
-/// The log has come to its end.  What the client is told.
-int LogWriter::log_failed(Lock& lock, std::uint64_t entry, const std::string& what, int error)
-{
-    gap_ = std::min(gap_, entry);
-    changed_.notify_all();
-    if (state_ == State::recording) {
-        state_ = settings_.stop_when_full ? State::stopped : State::failed;
-        reason_ = fmt::format("{} of the log failed at entry {}: {}", what, entry,
-                              std::generic_category().message(error));
-        lock.unlock();
-        settings_.on_end(reason_);
-        lock.lock();
-    }
-    return state_ == State::stopped ? 0 : EIO;
-}
-
-/// Ends the recording where it is, with a mark.
-void LogWriter::stop(Lock& lock, const std::string& reason)
-{
-    state_ = State::stopped;
-    reason_ = reason;
-    last_mark(lock, stopped_mark);
-    lock.unlock();
-    settings_.on_end(reason);
-    lock.lock();
-}
-
-/// Writes the last entry of the log, for which a sector was kept back.
-int LogWriter::last_mark(Lock& lock, std::string_view name)
-{
-    LogItem item;
-    item.entry = mark_entry(name, 0);
-    Slot slot;
-    slot.position = space_.take_kept_back(sector_size_);
-    stamp({&item, 1}, issue(), issue());
-    link(slot, 1);
-    marks_++;
-    lock.unlock();
-    int error = write_items(slot.position, {&item, 1});
-    finish(slot, error);
-    if (error == 0) {
-        error = commit(slot.first + 1, true);
-    }
-    lock.lock();
-    return error;
-}
 
 int LogWriter::append(Admission& admission, std::span<LogItem> items, const Stamp& issued,
                       bool promised, bool durable, std::uint64_t* entry)

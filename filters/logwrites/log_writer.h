@@ -23,6 +23,10 @@
 // is unreadable.  That is the end of the log: the device has changed and the
 // log has not, and whatever came later would be replayed onto another state.
 // What the client is told then is its choice (WhenFull).
+//
+// log_writer.cc has what the filter calls; log_writer_slots.cc the order of the
+// slots, log_writer_io.cc how they are written, log_writer_super.cc how they are
+// counted, and log_writer_end.cc all ways in which that comes to an end.
 
 #include <atomic>
 #include <condition_variable>
@@ -154,8 +158,6 @@ private:
     };
     using Lock = std::unique_lock<std::mutex>;
 
-    int refusal() const;
-    int room_error(Lock& lock, int error);
     void take(Lock& lock, Admission& admission, std::span<LogItem> items, const Stamp& issued,
               Slot& slot);
     void stamp(std::span<LogItem> items, const Stamp& issued, const Stamp& completed);
@@ -164,6 +166,8 @@ private:
     std::uint64_t complete() const;
     int write_items(std::uint64_t position, std::span<LogItem> items);
     int write_item(std::uint64_t position, const LogItem& item);
+    int refusal() const;
+    int room_error(Lock& lock, int error);
     int log_failed(Lock& lock, std::uint64_t entry, const std::string& what, int error);
     void stop(Lock& lock, const std::string& reason);
     int last_mark(Lock& lock, std::string_view name);

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "common/format/dm_log_writes.h"
-
 namespace resilience::logwrites {
 
 namespace {
@@ -38,6 +36,18 @@ std::optional<std::string> refuse_mark(std::string_view name)
                            own_marks);
     }
     return std::nullopt;
+}
+
+writelog::Entry mark_entry(std::string_view name, std::uint32_t connection)
+{
+    writelog::Entry entry;
+    entry.flags = writelog::flag_mark;
+    entry.mark = name;
+    entry.data_length = name.size();
+    entry.extension.emplace();
+    entry.extension->kind = writelog::Kind::mark;
+    entry.extension->connection = connection;
+    return entry;
 }
 
 std::optional<std::string_view> read_mailbox(std::span<const std::byte> sector)

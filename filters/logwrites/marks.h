@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/format/dm_log_writes.h"
+
 namespace resilience::logwrites {
 
 /// Our own marks.  Users' names do not begin like this.
@@ -30,6 +32,10 @@ inline constexpr std::string_view export_prefix = "mark:";
 
 /// What is wrong with a mark's name, for people; nullopt if nothing is.
 std::optional<std::string> refuse_mark(std::string_view name);
+
+/// The entry that is the mark `name`, which has been checked, made by
+/// `connection` (0: by the filter itself).
+writelog::Entry mark_entry(std::string_view name, std::uint32_t connection);
 
 /// Bytes of the mailbox.
 inline constexpr std::size_t mailbox_size = 512;
