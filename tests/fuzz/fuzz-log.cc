@@ -8,10 +8,10 @@
 //       common/replay/{point,timeline}.cc common/format/dm_log_writes.cc
 //       tools/nbdcrash/tail.cc common/core/{compare,log}.cc
 //       common/device/file_lock.cc -lfmt -lxxhash -o fuzz-log
-//   ./fuzz-log -max_total_time=60 CORPUS tests/data/logs/*
+//   ./fuzz-log -max_total_time=60 CORPUS tests/fuzz/log tests/data/logs/*
 //
 // (the first five lines are one).  make check runs it on the files of
-// tests/data/logs, see replay.cc.
+// tests/fuzz/log and tests/data/logs, see replay.cc.
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -3,8 +3,8 @@
 // Runs a fuzz target on every file of its corpus, as a test: what a fuzzer has
 // once found stays found, and the target is compiled by every build.
 //
-// The folder is an argument, or that of the sources.  A crash of the target ends the program before
-// its plan, which is a failure.
+// The folders are the arguments, or those of the sources.  A crash of the target
+// ends the program before its plan, which is a failure.
 
 #include <algorithm>
 #include <cstddef>
@@ -20,11 +20,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 int main(int argc, char* argv[])
 {
-    const std::filesystem::path corpus = argc > 1 ? argv[1] : DEFAULT_CORPUS;
+    std::vector<std::filesystem::path> folders = {DEFAULT_CORPUS};
+    if (argc > 1) {
+        folders.assign(argv + 1, argv + argc);
+    }
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(corpus)) {
-        if (entry.is_regular_file()) {
-            files.push_back(entry.path());
+    for (const auto& folder : folders) {
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+            if (entry.is_regular_file()) {
+                files.push_back(entry.path());
+            }
         }
     }
     std::sort(files.begin(), files.end());
