@@ -8,7 +8,7 @@ requires_nbdkit_filter delay
 random_image "$tmpdir/s.disk" 16M 1
 cp "$tmpdir/s.disk" "$tmpdir/view"
 below_filters=(--filter=delay)
-below_parameters=(delay-write=150ms)
+below_parameters=(delay-write=300ms)
 start_secondary s
 watch_events s
 does "start" replication-start
@@ -17,7 +17,7 @@ ok "the secondary writes" load 1 200
 ok "the primary writes" primary_io s 'write -P 0x22 0 16M'
 does "failover" replication-failover
 state_is "has begun" failover
-ok "I/O goes on" load 2 15
+ok "I/O goes on" load 2 5
 state_is "while it merges" failover
 kill_nbdkit s
 fails_like "after a kill such a disk is no primary's" 'its failover has not ended' \
@@ -27,9 +27,9 @@ start_secondary s
 watch_events s
 state_is "after a kill it goes on merging" failover
 is "$(replication_value role)" promoted "as a promoted side"
-ok "and so does I/O" load 3 10
+ok "and so does I/O" load 3 5
 state_comes "the merge ends" "done"
-ok "I/O goes on" load 4 20
+ok "I/O goes on" load 4 10
 stop_nbdkit s
 same_content "$tmpdir/s.disk" "$tmpdir/view" "the disk is what the secondary saw and wrote"
 done_testing

@@ -52,6 +52,7 @@ namespace resilience::replication {
 /// What is counted; exact, since the start of the server.
 struct SecondaryCounters {
     std::atomic<std::uint64_t> saved_bytes{0};      ///< into hidden, zeroes included
+    std::atomic<std::uint64_t> saves{0};            ///< writes that had to save something
     std::atomic<std::uint64_t> written_bytes{0};    ///< by the primary
     std::atomic<std::uint64_t> save_errors{0};
     std::atomic<std::uint64_t> write_errors{0};     ///< of the disk, writing for the primary

@@ -185,6 +185,7 @@ int Layer::commit_now()
         }
         dirty_.clear();
     }
+    commits_++;
     int error = io_.sync();
     if (error == 0 && !changed.empty()) {
         error = map_file_->write(changed);

@@ -106,6 +106,8 @@ public:
     /// Makes durable what was written and set before the call: the data, then
     /// the states.
     int commit();
+    /// How often that was done; many callers share one.
+    std::uint64_t commits() const { return commits_; }
 
     /// Writes hidden's header durably.  It does not change the memory.
     int write_header(const LayerHeader& header);
@@ -143,6 +145,7 @@ private:
     std::uint64_t generation_ = 0;
     std::uint64_t present_ = 0;                 ///< clusters
 
+    std::atomic<std::uint64_t> commits_{0};
     std::atomic<std::uint64_t> wanted_{0};  ///< commits asked for
     mutable std::mutex header_mutex_;       ///< of map_file_'s header
     std::mutex commit_mutex_;               ///< one commit at a time; what follows

@@ -237,6 +237,8 @@ Json SecondarySide::query() const
         {"session", core_->fence.session()},
         {"counters",
          {{"saved-bytes", c.saved_bytes.load()},
+          {"saves", c.saves.load()},
+          {"save-syncs", core_->hidden->commits()},
           {"written-bytes", c.written_bytes.load()},
           {"save-errors", c.save_errors.load()},
           {"write-errors", c.write_errors.load()},

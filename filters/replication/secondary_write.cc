@@ -83,6 +83,7 @@ int save(Core& core, std::uint64_t begin, std::uint64_t end)
     }
     if (error == 0 && saved) {
         error = core.hidden->commit();
+        core.counters.saves++;
     }
     if (error == 0) {
         return 0;
