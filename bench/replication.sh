@@ -40,8 +40,9 @@ done
 
 dir=$(mktemp -d "$directory/bench.XXXXXX") || exit 1
 server=
+primary=
 stop() { [ -z "$server" ] || { kill "$server"; wait "$server"; server=; } 2> /dev/null; }
-trap 'stop; rm -rf "$dir"' EXIT
+trap '[ -z "$primary" ] || kill "$primary"; stop; rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
 
 contenders=(plain filter)
@@ -194,6 +195,61 @@ checkpoints()
     rm -f "$dir/took"
 }
 
+# serve_primary plain|async: what a guest uses, at $guest.  The secondary is on this
+# machine too, and so takes some of its processors.
+serve_primary()
+{
+    rm -f "$dir"/guest.sock "$dir"/guest.qmp "$dir"/changes "$dir"/local.replication
+    guest="nbd+unix:///?socket=$dir/guest.sock"
+    if [ "$1" = plain ]; then
+        nbdkit -f -U "$dir/guest.sock" file "$dir/local" &
+    else
+        nbdkit -f -U "$dir/guest.sock" --filter="$filter" file "$dir/local" \
+            replication-mode=primary replication-secondary="$uri" replication-protocol=async \
+            replication-bitmap="$dir/changes" replication-control="$dir/guest.qmp" &
+    fi
+    primary=$!
+    local tries=600
+    until [ -S "$dir/guest.sock" ] && { [ "$1" = plain ] ||
+        [[ $("$nbdctl" "$dir/guest.qmp" query-replication 2> /dev/null) == *in-sync* ]]; }; do
+        ((tries-- > 0)) || { echo "bench: the primary did not start" >&2; exit 1; }
+        sleep 0.05
+    done
+}
+# one_latency FIO-OPTION...: the median of 4k random writes, one at a time, in us.
+one_latency()
+{
+    timeout 100 fio --name=bench --ioengine=nbd --uri="$guest" --rw=randwrite --bs=4k --iodepth=1 \
+        --size="$bytes" --runtime=3 --time_based --lat_percentiles=1 --percentile_list=50 \
+        --output-format=json --output="$dir/fio.out" "$@" > /dev/null 2>&1
+    perl -MJSON::PP -0777 -ne \
+        's/^[^{]*//; print decode_json($_)->{jobs}[0]{write}{lat_ns}{percentile}{"50.000000"} / 1000, "\n"' \
+        "$dir/fio.out"
+}
+# latency NAME [FIO-OPTION...]: of the guest of an async primary, beside the file plugin.
+latency()
+{
+    local name=$1 round contender
+    shift
+    wanted "$name" || return 0
+    cp "$dir/disk" "$dir/local"
+    for ((round = 0; round < rounds; round++)); do
+        for contender in plain async; do
+            [ $contender = plain ] || serve filter
+            serve_primary $contender
+            one_latency "$@" | tee -a "$dir/$contender.us" > "$dir/$contender.last"
+            kill $primary
+            wait $primary 2> /dev/null
+            primary=
+            [ $contender = plain ] || stop
+        done
+        awk -v p="$(cat "$dir/plain.last")" '{ print $1 / p }' "$dir/async.last" >> "$dir/async.ratios"
+    done
+    printf '%-40s plain %.1f us, async primary %.1f us   async/plain %.2f\n' "$name" \
+        "$(median < "$dir/plain.us")" "$(median < "$dir/async.us")" "$(median < "$dir/async.ratios")"
+    rm -f "$dir"/*.us "$dir"/*.last "$dir"/async.ratios "$dir/local"
+}
+
 bytes=$(numfmt --from=iec "$size")
 echo "machine: $(nproc) cores, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
 echo "$rounds rounds, $size each, in $directory; load before: $(cut -d' ' -f1-3 /proc/loadavg)"
@@ -204,3 +260,5 @@ echo
 compare "256k write, depth 8" write 256k 8
 compare "4k random write, depth 16" randwrite 4k 16 $((bytes / 8))
 checkpoints
+latency "guest latency, 4k random write"
+latency "guest latency, 4k, 2000 a second" --rate_iops=2000

@@ -24,8 +24,7 @@ constexpr std::size_t generation = 32;
 constexpr std::size_t checkpoint = 40;
 constexpr std::size_t boot_id = 48;
 constexpr std::size_t pair = 64;
-constexpr std::size_t flags = 80;
-constexpr std::size_t reserved = 84;
+constexpr std::size_t flags = 80;  // what is behind it is zero
 }  // namespace at
 
 constexpr std::size_t hash_at = payload_bytes;

@@ -287,6 +287,7 @@ void Simulation::kill_secondary(bool power, bool lose_disk)
     if (lose_disk) {
         std::vector<std::byte> garbage(disk_size, std::byte{0xee});
         host.disk.restore(garbage);
+        host.secondary.forget();
         host.identity = {};
         host.has_map = false;
         host.map = std::make_unique<ChangeMap>(disk_size, granularity);

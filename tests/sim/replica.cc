@@ -65,7 +65,7 @@ Secondary::Secondary(World& world, Host& host) : world_(world), host_(host) {}
 void Secondary::start()
 {
     alive_ = true;
-    frozen_ = promoted_ = running_ = false;
+    frozen_ = promoted_ = false;
     instance_ = world_.random().next() | 1;
     fence_.close(connections_);
 }

@@ -92,6 +92,13 @@ public:
     /// Fails over.  False: there is no checkpoint to fail over to.
     bool promote();
     bool promoted() const { return promoted_; }
+    /// Its disk is another one, and its files are gone.
+    void forget()
+    {
+        running_ = syncing_ = saves_ = false;
+        checkpoint_ = 0;
+        hidden_.clear();
+    }
 
     /// What it would be after a failover, if it is consistent.
     const std::vector<std::byte>& checkpoint_view() const { return view_; }
@@ -115,7 +122,7 @@ private:
     bool promoted_ = false;
     bool syncing_ = false;       // durable
     bool saves_ = false;         // durable
-    bool running_ = false;
+    bool running_ = false;       // durable
     std::uint64_t instance_ = 0;
     std::uint32_t connections_ = 0;
     std::uint64_t made_ = 0;
