@@ -12,6 +12,12 @@ is "$(replay_log --lo "$log" --fi --start 3 --next-fl)" 3@8 "--start is --start-
 is "$(replay_log --log "$log" --find --end m1)" 6@12 "--end is --end-mark"
 is "$(replay_log --log "$samples/synthetic/empty.log" --num-entries)" 0 "a log without entries"
 
+rm -f "$log.idx"
+is "$(replay_log --log "$log" --no-index --find --next-fl)" 3@8 "--no-index"
+ok "no index is made" test ! -e "$log.idx"
+is "$(replay_log --log "$log" --no --find --next-fl)" 3@8 "--no is --no-discard, as ever"
+ok "and an index is made" test -e "$log.idx"
+
 # bad NAME REGEX ARGUMENT...: status 1, and what it says.
 bad()
 {

@@ -69,7 +69,7 @@ std::string flags_words(std::uint64_t flags)
 class ReplayLog {
 public:
     ReplayLog(const ReplayLogOptions& options)
-        : options_(options), log_(open_log({options.log, false, false})),
+        : options_(options), log_(open_log({options.log, false, options.no_index})),
           sector_size_(log_.file->sector_size()), entries_(log_.file->super().entries)
     {
     }

@@ -38,6 +38,7 @@ enum OptionIndex {
     end_sector,
     number_entries,  // what the old tool's summary calls --num-entries
     help,
+    no_index,  // ours; behind all others, so that it shortens none of them
 };
 
 constexpr option table[] = {
@@ -59,6 +60,7 @@ constexpr option table[] = {
     {"end-sector", required_argument, nullptr, 0},
     {"number-entries", no_argument, nullptr, 0},
     {"help", no_argument, nullptr, 0},
+    {"no-index", no_argument, nullptr, 0},
     {nullptr, 0, nullptr, 0},
 };
 
@@ -117,6 +119,7 @@ void set(ReplayLogOptions& options, int which)
     case start_sector: options.start_sector = number(optarg, "sector"); break;
     case end_sector: options.end_sector = number(optarg, "sector"); break;
     case help: options.help = true; break;
+    case no_index: options.no_index = true; break;
     default: throw ToolError("");
     }
 }
@@ -140,6 +143,7 @@ const char* const replay_log_usage =
     "                            run --fsck after every N-th entry, or after each such one\n"
     "  --start-sector SECTOR     only entries that touch SECTOR or a later one\n"
     "  --end-sector SECTOR       only entries that touch SECTOR or an earlier one\n"
+    "  --no-index                do not read or write the index beside the log\n"
     "  -v, --verbose             print what is replayed; -vv: and what is skipped\n"
     "This is nbdcrash; see nbdcrash(1).\n";
 

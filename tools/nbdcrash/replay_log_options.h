@@ -24,6 +24,7 @@ struct ReplayLogOptions {
     bool num_entries = false;
     bool no_discard = false;
     bool help = false;
+    bool no_index = false;
     int verbose = 0;
     std::uint64_t start_entry = 0;
     std::uint64_t limit = 0;  ///< entries; 0: no limit
