@@ -39,6 +39,16 @@ use_log malformed/bad_trunc
 is "$(field damage.entry repair "$log")" 1 "an entry that is not whole"
 exits 0 "the log is good without it" crash info "$log"
 
+# A superblock of which only the sector size cannot be.
+use_log malformed/ss0
+refuses "sectors of 0 bytes" "superblock is damaged.* say --sector-size" crash repair "$log"
+use_log qemu/h02
+printf '\0\0' | dd of="$log" bs=1 seek=24 conv=notrunc status=none
+refuses "plain entries behind it are named" "4 entries may be of .* say --plain" \
+    crash repair "$log" --sector-size 512
+exits 0 "and taken with --plain" crash repair "$log" --sector-size 512 --plain
+is "$(field entries info "$log")" 4 "all of them"
+
 # No logs.
 random_image "$tmpdir/random" 8K 1
 before=$(sha "$tmpdir/random")

@@ -49,6 +49,7 @@ struct Found {
     HeaderBytes bytes{};
     std::size_t size = 0;  ///< bytes that the file has of it
     bool all_zero = false;
+    bool is_one = false;   ///< magic and version are right
     bool usable = false;
     std::string state;     ///< "good", "all zeroes", "damaged", in words
     Superblock super;      ///< if usable; else what is known of it
@@ -77,7 +78,7 @@ std::uint32_t guess_sector_size(const RepairOptions& options)
 void assume(Found& found, const RepairOptions& options)
 {
     const std::uint32_t guess = guess_sector_size(options);
-    if (!found.all_zero && !found.super.damaged && guess == 0) {
+    if (!found.all_zero && !found.is_one && guess == 0) {
         fail(options, "there is no superblock at byte 0 and no entry of ours behind it: this is "
                       "no log");
     }
@@ -108,6 +109,7 @@ Found read_superblock(const RepairOptions& options)
                                       log_version));
         }
     }
+    found.is_one = super.has_value();
     found.usable = super && !super->damaged &&
                    is_sector_size(super->sector_size, smallest_readable_sector);
     found.state = found.usable ? "good" : found.all_zero ? "all zeroes" : "damaged";
@@ -214,8 +216,13 @@ Exit repair(const RepairOptions& options)
     const Plan plan = make_plan(found, options);
     const bool change = !found.usable || plan.super.entries != plan.counted;
     if (!found.usable && plan.super.entries == 0) {
-        fail(options, fmt::format("no entry was found: {}",
-                                  plan.damage ? plan.damage->text : plan.tail.reason));
+        fail(options, plan.left != 0
+                          ? fmt::format("{} entries may be of this recording or of an older one "
+                                        "in the same file; nothing tells. If the file was new, say "
+                                        "--plain",
+                                        plan.left)
+                          : fmt::format("no entry was found: {}",
+                                        plan.damage ? plan.damage->text : plan.tail.reason));
     }
     if (change && !options.dry_run) {
         write_superblock(options, plan.super);
