@@ -50,6 +50,12 @@ is "$(field dropped-entries compact "$log" "$out" --force --old-base "$tmpdir/ol
 is "$(field dropped-entries compact "$log" "$out" --force --keep-all)" 0 "--keep-all"
 crash compact "$log" "$out" --force > /dev/null
 exits 0 "the end is still the device" crash verify "$out" "$tmpdir/disk.img"
+echo precious > "$base"
+rm -f "$out"
+refuses "a base image that exists" "exists; say --force" \
+    crash compact "$log" "$out" --base flush:1 --base-image "$base"
+is "$(cat "$base")" precious "it is left alone"
+ok "and no log is made" test ! -e "$out"
 refuses "a base without a point" "--base-image" crash compact "$log" "$out" --base-image "$base"
 
 done_testing

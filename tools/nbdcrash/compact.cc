@@ -15,6 +15,7 @@
 #include "tools/nbdcrash/commands.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -131,6 +132,9 @@ void make_base(const CompactOptions& options, const OpenedLog& log, const Opened
 
 Exit compact(const CompactOptions& options)
 {
+    if (!options.force && std::filesystem::exists(options.base_image)) {
+        throw ToolError(fmt::format("{}: exists; say --force to replace it", options.base_image));
+    }
     const OpenedLog log = open_whole_log(options);
     const LogIndex& index = *log.index;
     const OpenedDevice base = open_base(options.base);
@@ -193,7 +197,7 @@ void add_compact(CLI::App& app, Run& run)
                         "SPEC: what the device held before the log");
     command->add_flag("--keep-all", options->keep_all,
                       "Also keep writes that change nothing");
-    command->add_flag("--force", options->force, "Replace OUT if it exists");
+    command->add_flag("--force", options->force, "Replace OUT and the base image if they exist");
     command->callback([options, &run] { run = [options] { return compact(*options); }; });
 }
 
