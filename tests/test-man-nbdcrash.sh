@@ -8,7 +8,7 @@ page=$abs_top_srcdir/man/nbdcrash.pod
 ok "the page is POD as it should be" podchecker -warnings -warnings "$page"
 
 commands=$(crash --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
-is "$(wc -w <<< "$commands")" 14 "there are fourteen commands"
+is "$(wc -w <<< "$commands")" 15 "there are fifteen commands"
 missing=
 for command in $commands; do
     grep -q "^=item B<$command>" "$page" || missing+=" $command"

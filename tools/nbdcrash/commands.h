@@ -29,6 +29,7 @@ void add_compact(CLI::App& app, Run& run);
 void add_explore(CLI::App& app, Run& run);
 void add_bisect(CLI::App& app, Run& run);
 void add_minimize(CLI::App& app, Run& run);
+void add_plot(CLI::App& app, Run& run);
 
 /// LOG, --json and --no-index.
 void add_log_options(CLI::App& command, LogOptions& options);

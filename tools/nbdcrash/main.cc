@@ -72,6 +72,7 @@ void describe(CLI::App& app, Run& run)
     add_explore(app, run);
     add_bisect(app, run);
     add_minimize(app, run);
+    add_plot(app, run);
     app.footer("A point is N (the first N entries are done), mark:NAME, mark:NAME#2, flush:K,\n"
                "fua:K, eK (epoch K is written, but not flushed), or end.  A state is a point\n"
                "with :drop=N,... or :keep=N,... and :torn=N:SECTORS.\n\n"

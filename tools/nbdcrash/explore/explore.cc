@@ -16,6 +16,7 @@
 #include "tools/nbdcrash/explore/explore_options.h"
 #include "tools/nbdcrash/explore/progress.h"
 #include "tools/nbdcrash/explore/report.h"
+#include "tools/nbdcrash/explore/report_folder.h"
 #include "tools/nbdcrash/output.h"
 
 namespace resilience::nbdcrash {
@@ -75,6 +76,9 @@ void write_reports(const Report& report, const ExploreOptions& options)
     if (!options.json.empty()) {
         const std::string text = to_pretty(report.json()) + "\n";
         options.json == "-" ? print(text) : write_file(options.json, text);
+    }
+    if (!options.report.empty()) {
+        write_report_folder(report, options.report);
     }
     if (options.json != "-") {
         print(report.summary(), false);

@@ -74,6 +74,9 @@ void add_explore_options(CLI::App& command, ExploreOptions& options)
         "Check also states that differ only where the checker reads nothing");
     command.add_flag("--list", options.list, "Print the states, and check nothing");
     command.add_option("--json", options.json, "Write a report to this file; -: to stdout");
+    command.add_option("--report", options.report,
+                       "Write report.json, junit.xml, states.txt, picture.svg and index.html to "
+                       "this folder");
     command.add_option("--resume", options.resume,
                        "Keep results in this file, and go on with those that are in it");
 }
@@ -107,7 +110,7 @@ StateOptions state_options(const ExploreOptions& options, const Subject& subject
 
 void require_writable(const ExploreOptions& options)
 {
-    for (const auto& [name, path] : {std::pair{"--json", options.json}}) {
+    for (const auto& [name, path] : {std::pair{"--json", options.json}, std::pair{"--report", options.report}}) {
         if (!path.empty() && path != "-" && !folder_is_writable(path)) {
             throw ToolError(fmt::format("{} {}: its folder cannot be written: {}", name, path,
                                         std::strerror(errno)));

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+
+#include "tools/nbdcrash/explore/report.h"
+
+namespace resilience::nbdcrash {
+
+/// Makes `folder` if it is not there, and in it: report.json; junit.xml, for
+/// continuous integration; states.txt, the bad states, one a line; picture.svg;
+/// and index.html, for people, which needs no other file and no network.
+/// Throws ToolError.
+void write_report_folder(const Report& report, const std::string& folder);
+
+}  // namespace resilience::nbdcrash
