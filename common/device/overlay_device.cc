@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -12,6 +13,13 @@
 #include "common/device/extents.h"
 
 namespace resilience {
+
+namespace {
+
+/// For requests that overlap: with a store, or something below, that hangs.
+constexpr std::chrono::seconds patience{30};
+
+}  // namespace
 
 OverlayDevice::OverlayDevice(std::shared_ptr<Device> base, std::unique_ptr<OverlayStore> store)
     : BlockingDevice("overlay"), base_(std::move(base)), store_(std::move(store)),
@@ -52,17 +60,29 @@ int OverlayDevice::execute(Request& request)
 try {
     int error = 0;
     switch (request.op) {
-    case Op::read: return read(request);
+    case Op::read: return in_turn(request, LockMode::shared);
     case Op::extents: return extents(request);
     case Op::cache: return 0;
     case Op::flush: return save();
-    case Op::write: error = write(request); break;
+    case Op::write:
     case Op::zero:
-    case Op::trim: error = zero(request); break;
+    case Op::trim: error = in_turn(request, LockMode::exclusive); break;
     }
     return error == 0 && request.flags.fua ? save() : error;
 } catch (const std::bad_alloc&) {
     return ENOMEM;
+}
+
+int OverlayDevice::in_turn(Request& request, LockMode mode)
+{
+    const auto turn = turns_.acquire(request.offset, request.end(), mode,
+                                     real_clock().now() + patience);
+    if (!turn) {
+        return EIO;  // the store, or what is below, hangs
+    }
+    return request.op == Op::read    ? read(request)
+           : request.op == Op::write ? write(request)
+                                     : zero(request);
 }
 
 std::vector<LayerRange> OverlayDevice::layers(const Request& request) const

@@ -4,10 +4,13 @@
 // A device that can be written although what is below cannot.
 //
 // What is written goes to an OverlayStore, and an OverlayMap says where to
-// read each byte.  The order of the two steps makes it safe without a lock
-// around I/O: a write stores its bytes first and enters them in the map after
-// that, so a reader finds in the map only what is there.  Zeroes and trims are
-// entered in the map alone; their space in the store is given back.
+// read each byte.  A write stores its bytes first and enters them in the map
+// after that, so the map names only what is there, even in a process that was
+// killed in between.  Zeroes and trims are entered in the map alone; their space
+// in the store is given back.
+//
+// Requests that overlap take turns: a read of a file that overlaps a write can
+// see that half done, in the middle of a sector even, which no disk does.
 //
 // Nothing is ever copied up from below, because the map is exact to the byte:
 // a small write needs no read, and cannot fail because of the base.
@@ -20,6 +23,7 @@
 
 #include "common/device/blocking_device.h"
 #include "common/device/overlay_store.h"
+#include "common/device/range_lock.h"
 
 namespace resilience {
 
@@ -42,6 +46,7 @@ public:
     int save();
 
 private:
+    int in_turn(Request& request, LockMode mode);
     int read(Request& request);
     int write(const Request& request);
     int zero(const Request& request);
@@ -51,6 +56,7 @@ private:
 
     const std::shared_ptr<Device> base_;
     const std::unique_ptr<OverlayStore> store_;
+    RangeLock turns_{real_clock()};
     std::mutex saving_;
     mutable std::shared_mutex mutex_;
     OverlayMap map_;
