@@ -26,16 +26,6 @@ namespace resilience::nbdcrash {
 
 namespace {
 
-/// A namespace for this thread.  False where that is not allowed.
-bool leave_mounts_of_others()
-{
-    if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) == -1) {
-        return false;
-    }
-    // What others mount goes on to appear here; what is mounted here stays here.
-    return ::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0;
-}
-
 /// mountinfo writes a space as \040, and so on.
 std::string unescaped(const std::string& text)
 {
@@ -51,13 +41,89 @@ std::string unescaped(const std::string& text)
     return result;
 }
 
+/// A line of mountinfo (proc_pid_mountinfo(5)).
+struct Mount {
+    std::string point;
+    bool follows = false;  ///< it goes away here when its owner unmounts it
+    std::string type;
+    std::string source;
+
+    explicit Mount(const std::string& line)
+    {
+        std::istringstream words(line);
+        std::string word;
+        for (int i = 0; i < 5; i++) {
+            words >> word;
+        }
+        point = unescaped(word);
+        for (words >> word; words >> word && word != "-";) {
+            follows = follows || word.starts_with("master:");
+        }
+        words >> type >> source;
+    }
+
+    /// Over a loop device, a network block device or FUSE: what people mount for
+    /// a while, and want to be rid of when they unmount it.
+    bool comes_and_goes() const
+    {
+        return source.starts_with("/dev/loop") || source.starts_with("/dev/nbd") ||
+               type.starts_with("fuse");
+    }
+    bool holds(const std::string& path) const
+    {
+        return point == "/" || (path + "/").starts_with(point + "/");
+    }
+};
+
+std::vector<std::string> mountinfo()
+{
+    std::vector<std::string> lines;
+    std::ifstream file("/proc/thread-self/mountinfo");
+    for (std::string line; std::getline(file, line);) {
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+/// Where "/" is not shared (in containers, without systemd), an unmount outside
+/// does not reach the copy in here, and the file system would stay mounted, its
+/// loop device busy, as long as we run.
+void let_go_of_copies(const std::string& parent)
+{
+    std::error_code ignored;
+    const std::string here = std::filesystem::current_path(ignored);
+    const std::vector<std::string> lines = mountinfo();
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+        const Mount mount(*line);
+        if (!mount.follows && mount.comes_and_goes() && !mount.holds(here) &&
+            !mount.holds(parent)) {
+            ::umount2(mount.point.c_str(), MNT_DETACH);
+        }
+    }
+}
+
+/// A namespace for this thread, in which `parent` (of our folder) stays as it is.
+/// False where that is not allowed.
+bool leave_mounts_of_others(const std::string& parent)
+{
+    if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) == -1) {
+        return false;
+    }
+    // What others mount goes on to appear here; what is mounted here stays here.
+    if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) == -1) {
+        return false;
+    }
+    let_go_of_copies(parent);
+    return true;
+}
+
 }  // namespace
 
 MountSpace::MountSpace(const std::string& name)
 {
-    private_ = leave_mounts_of_others();
     const char* chosen = std::getenv("TMPDIR");
     const std::string parent = chosen != nullptr && *chosen == '/' ? chosen : "/tmp";
+    private_ = leave_mounts_of_others(parent);
     folder_ = fmt::format("{}/nbdcrash-{}-XXXXXX", parent, name);
     if (::mkdtemp(folder_.data()) == nullptr ||
         ::mkdir(mount_folder().c_str(), private_ ? 0755 : 0700) == -1) {
@@ -86,12 +152,8 @@ MountSpace::~MountSpace()
 /// The lines of mountinfo; each begins with a number that no other mount has.
 std::set<std::string> MountSpace::mounts() const
 {
-    std::set<std::string> lines;
-    std::ifstream file("/proc/thread-self/mountinfo");
-    for (std::string line; std::getline(file, line);) {
-        lines.insert(line);
-    }
-    return lines;
+    const std::vector<std::string> lines = mountinfo();
+    return {lines.begin(), lines.end()};
 }
 
 void MountSpace::keep_mounts() { kept_ = mounts(); }
@@ -103,14 +165,9 @@ void MountSpace::clean()
             if (kept_.contains(line)) {
                 continue;
             }
-            std::istringstream words(line);
-            std::string word;
-            for (int i = 0; i < 5; i++) {
-                words >> word;
-            }
             // In this namespace alone, so a mount of somebody else's that
             // appeared here is only lost here.
-            ::umount2(unescaped(word).c_str(), MNT_DETACH);
+            ::umount2(Mount(line).point.c_str(), MNT_DETACH);
         }
     }
     detach_loops();
