@@ -51,16 +51,25 @@ look_at()
     timeout 60 umount "$folder" || echo "it cannot be unmounted"
     timeout 60 e2fsck -fn "$image" > "$tmpdir/fsck.log" 2>&1 || cat "$tmpdir/fsck.log"
 }
+# number_in FILE: begun or synced, which are empty for a moment when they change.
+number_in()
+{
+    local number='' tries=1000
+    until read -r number < "$tmpdir/$1" && [ -n "$number" ]; do
+        ((tries-- > 0)) || return 1
+    done
+    echo "$number"
+}
 # more N: N more files are synced than when it is called first.
-more() { after=$(cat "$tmpdir/synced"); wait_for 20 _went_on "$1"; }
-_went_on() { [ "$(cat "$tmpdir/synced")" -ge $((after + $1)) ]; }
+more() { after=$(number_in synced); wait_for 20 _went_on "$1"; }
+_went_on() { [ "$(number_in synced)" -ge $((after + $1)) ]; }
 # checkpoint: sets what it promises: the files up to $promised are there, and those
 # after $possible are not.
 checkpoint()
 {
-    promised=$(cat "$tmpdir/synced")
+    promised=$(number_in synced)
     control replication-checkpoint || return 1
-    possible=$(cat "$tmpdir/begun")
+    possible=$(number_in begun)
 }
 use_disk() { as_file "$1" "$(uri_of "$1")" && as_disk "$1" "$(file_of "$1")" && mount_disk "$1"; }
 leave_disk()
@@ -100,7 +109,7 @@ for ((round = 1; round <= rounds; round++)); do
         # A file system that stands still: then the promise is each byte of the disk.
         ok "round $round: it is frozen" timeout 30 fsfreeze -f "$(folder_of $primary)"
         does "round $round: the last checkpoint" replication-checkpoint
-        promised=$(cat "$tmpdir/synced") possible=$(cat "$tmpdir/begun")
+        promised=$(number_in synced) possible=$(number_in begun)
         nbdcopy "$(uri_of $primary)" "$tmpdir/promise"
         timeout 30 fsfreeze -u "$(folder_of $primary)"
     else
