@@ -6,9 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -16,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "common/device/device.h"
+#include "common/device/durable_file.h"
 #include "common/device/unique_fd.h"
 #include "common/format/dm_log_writes.h"
 #include "common/format/little_endian.h"
@@ -67,41 +66,13 @@ std::vector<std::byte> read_file(const std::string& path, int fd)
         throw SetupError(fmt::format("{}: this is no map of an overlay", path));
     }
     std::vector<std::byte> bytes(size);
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-        const ssize_t n = ::read(fd, bytes.data() + done, bytes.size() - done);
-        if (n == -1 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            throw SetupError(fmt::format("{}: cannot be read: {}", path,
-                                         n == 0 ? "it became shorter" : std::strerror(errno)));
-        }
-        done += static_cast<std::size_t>(n);
+    std::size_t got = 0;
+    const int error = read_fully(fd, bytes, 0, got);
+    if (error != 0 || got < bytes.size()) {
+        throw SetupError(fmt::format("{}: cannot be read: {}", path,
+                                     error == 0 ? "it became shorter" : std::strerror(error)));
     }
     return bytes;
-}
-
-int write_all(int fd, std::span<const std::byte> from)
-{
-    while (!from.empty()) {
-        const ssize_t n = ::write(fd, from.data(), from.size());
-        if (n == -1 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return n == 0 ? EIO : errno;
-        }
-        from = from.subspan(static_cast<std::size_t>(n));
-    }
-    return 0;
-}
-
-int sync_folder_of(const std::string& path)
-{
-    const auto folder = std::filesystem::path(path).parent_path();
-    const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return fd && ::fsync(fd.get()) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -180,22 +151,7 @@ std::optional<OverlayMapFile> read_overlay_map(const std::string& path)
 
 int write_overlay_map(const std::string& path, const OverlayMapFile& file)
 {
-    const auto bytes = encode(file);
-    const std::string temporary = path + ".new";  // its lock is the overlay's own
-    const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd) {
-        return errno;
-    }
-    if (const int error = write_all(fd.get(), bytes); error != 0) {
-        ::unlink(temporary.c_str());
-        return error;
-    }
-    if (::fsync(fd.get()) == -1 || std::rename(temporary.c_str(), path.c_str()) == -1) {
-        const int error = errno;
-        ::unlink(temporary.c_str());
-        return error;
-    }
-    return sync_folder_of(path);
+    return replace_file(path, encode(file));  // its lock is the overlay's own
 }
 
 }  // namespace resilience
