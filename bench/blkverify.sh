@@ -11,24 +11,14 @@
 # is the median of each, and the medians of the rounds' ratios.
 
 set -u -o pipefail
-here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-build=${RESILIENCE_BUILDDIR:-$here/../build}
+# shellcheck source=bench/functions.sh
+. "${BASH_SOURCE[0]%/*}/functions.sh"
 filter=${BLKVERIFY_FILTER:-$build/filters/blkverify/.libs/nbdkit-blkverify-filter.so}
 
 rounds=5 seconds=2 size=256M cases=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --rounds) rounds=$2; shift 2 ;;
-        --seconds) seconds=$2; shift 2 ;;
-        --size) size=$2; shift 2 ;;
-        -*) echo "usage: bench/blkverify.sh [--rounds N] [--seconds S] [--size SIZE] [CASE...]" >&2; exit 2 ;;
-        *) cases+=("$1"); shift ;;
-    esac
-done
-[ -e "$filter" ] || { echo "bench: $filter does not exist: build first (make)" >&2; exit 1; }
-for program in nbdkit fio; do
-    command -v "$program" > /dev/null || { echo "bench: $program is not installed" >&2; exit 1; }
-done
+take_options '[--rounds N] [--seconds S] [--size SIZE] [CASE...]' "$@"
+need_files "$filter"
+need_programs nbdkit fio
 
 dir=$(mktemp -d /dev/shm/bench.XXXXXX) || exit 1
 servers=()
@@ -71,40 +61,21 @@ serve()
             ;;
     esac
     servers+=($!)
-    local tries=200
-    until [ -S "$socket" ]; do
-        ((tries-- > 0)) || { echo "bench: $1 did not start" >&2; exit 1; }
-        sleep 0.05
-    done
+    wait_until "$1 did not start" test -S "$socket"
 }
 
 # measure CONTENDER RW BS DEPTH: IOPS.
 measure()
 {
-    timeout $((seconds + 60)) fio --name=bench --ioengine=nbd \
-        --uri="nbd+unix:///?socket=$dir/$1.sock" --rw="$2" --bs="$3" --iodepth="$4" \
-        --size="$size" --time_based --runtime="$seconds" --randseed=1 --output-format=terse \
-        --terse-version=3 --output="$dir/fio.out" > /dev/null 2>&1 || { echo 0; return; }
-    awk -F';' '/^3;/ { print $8 + $49 }' "$dir/fio.out"
+    fio_iops "nbd+unix:///?socket=$dir/$1.sock" "$2" "$3" "$4" --size="$size" --time_based \
+        --runtime="$seconds"
 }
-
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 # ratio A B: the median of the rounds' A / B, or nothing without B.
 ratio()
 {
     [ -e "$dir/$2.values" ] || return
     paste "$dir/$1.values" "$dir/$2.values" | awk '$2 > 0 { print $1 / $2 }' | median
-}
-
-wanted()
-{
-    local part
-    [ ${#cases[@]} -eq 0 ] && return 0
-    for part in "${cases[@]}"; do
-        [[ $1 == *"$part"* ]] && return 0
-    done
-    return 1
 }
 
 # compare CASE RW BS DEPTH
@@ -130,7 +101,7 @@ compare()
 }
 
 for contender in "${contenders[@]}"; do serve "$contender"; done
-echo "$rounds rounds of $seconds s, $size, IOPS; load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "$rounds rounds of $seconds s, $size, IOPS; load before: $(load)"
 printf '%-28s' case
 printf ' %9s' "${contenders[@]}"
 echo

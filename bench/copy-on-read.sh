@@ -11,26 +11,16 @@
 # and ratios.
 
 set -u -o pipefail
-here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-build=${RESILIENCE_BUILDDIR:-$here/../build}
+# shellcheck source=bench/functions.sh
+. "${BASH_SOURCE[0]%/*}/functions.sh"
 plugin=$build/plugins/copy-on-read/.libs/nbdkit-copy-on-read-plugin.so
 filter=$build/filters/copy-on-read/.libs/nbdkit-copy-on-read-filter.so
 nbdctl=$build/tools/nbdctl/nbdctl
 
 rounds=3 size=512M
-while [ $# -gt 0 ]; do
-    case $1 in
-        --rounds) rounds=$2; shift 2 ;;
-        --size) size=$2; shift 2 ;;
-        *) echo "usage: bench/copy-on-read.sh [--rounds N] [--size SIZE]" >&2; exit 2 ;;
-    esac
-done
-for file in "$plugin" "$filter" "$nbdctl"; do
-    [ -e "$file" ] || { echo "bench: $file does not exist: build first (make)" >&2; exit 1; }
-done
-for program in nbdkit nbdcopy; do
-    command -v $program > /dev/null || { echo "bench: $program is not installed" >&2; exit 1; }
-done
+take_options '[--rounds N] [--size SIZE]' "$@"
+need_files "$plugin" "$filter" "$nbdctl"
+need_programs nbdkit nbdcopy
 qemu=yes
 command -v qemu-storage-daemon qemu-img > /dev/null || qemu=
 
@@ -52,11 +42,7 @@ trap 'exit 130' INT TERM
 
 wait_pidfile()
 {
-    local tries=200
-    while [ ! -s "$dir/$1.pid" ]; do
-        ((tries-- > 0)) || { echo "bench: the server '$1' did not start" >&2; exit 1; }
-        sleep 0.05
-    done
+    wait_until "the server '$1' did not start" test -s "$dir/$1.pid"
     pid[$1]=$(cat "$dir/$1.pid")
 }
 serve()
@@ -89,7 +75,7 @@ timed()
     timeout 300 "$@" || { echo "bench: $name failed" >&2; exit 1; }
     echo $((($(date +%s%N) - begin) / 1000000)) >> "$dir/$name.values"
 }
-median() { sort -n "$dir/$1.values" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+median_of() { median < "$dir/$1.values"; }
 copy() { timed "$1-$2" nbdcopy "$(uri "$1")" null:; }
 
 head -c "$(numfmt --from=iec "$size")" /dev/zero |
@@ -128,11 +114,11 @@ printf '%-28s %8s %8s %8s %8s   %s\n' "copy of $size, ms" single plugin filter Q
     "QEMU: of plugin, of filter; single: of plugin"
 for pass in first second; do
     q=0
-    [ -z "$qemu" ] || q=$(median qemu-$pass)
-    s=$(median single-$pass) p=$(median plugin-$pass) f=$(median filter-$pass)
+    [ -z "$qemu" ] || q=$(median_of qemu-$pass)
+    s=$(median_of single-$pass) p=$(median_of plugin-$pass) f=$(median_of filter-$pass)
     printf '%-28s %8d %8d %8d %8d   %s %s %s\n' "$pass pass" "$s" "$p" "$f" "$q" \
         "$(ratio "$q" "$p")" "$(ratio "$q" "$f")" "$(ratio "$s" "$p")"
 done
 printf '%-28s nbdcopy %d, stream %d (with the start of the server), %s\n' "all from the source, ms" \
-    "$(median nbdcopy-stream)" "$(median stream-stream)" \
-    "$(ratio "$(median nbdcopy-stream)" "$(median stream-stream)")"
+    "$(median_of nbdcopy-stream)" "$(median_of stream-stream)" \
+    "$(ratio "$(median_of nbdcopy-stream)" "$(median_of stream-stream)")"

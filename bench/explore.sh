@@ -10,24 +10,15 @@
 # The file system is recorded while it is used (root, FUSE and a loop device).
 
 set -u -o pipefail
-here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-build=${RESILIENCE_BUILDDIR:-$here/../build}
+# shellcheck source=bench/functions.sh
+. "${BASH_SOURCE[0]%/*}/functions.sh"
 filter=$build/filters/logwrites/.libs/nbdkit-logwrites-filter.so
 nbdcrash=$build/tools/nbdcrash/nbdcrash
 replay_log=$build/tools/nbdcrash/replay-log
 
 size=256M directory=/dev/shm files=60
-while [ $# -gt 0 ]; do
-    case $1 in
-        --size) size=$2; shift 2 ;;
-        --directory) directory=$2; shift 2 ;;
-        --files) files=$2; shift 2 ;;
-        *) echo "usage: bench/explore.sh [--size SIZE] [--directory DIR] [--files N]" >&2; exit 2 ;;
-    esac
-done
-for program in nbdkit nbdfuse mkfs.ext4 e2fsck losetup; do
-    command -v "$program" > /dev/null || { echo "bench: $program is not installed" >&2; exit 1; }
-done
+take_options '[--size SIZE] [--directory DIR] [--files N]' "$@"
+need_programs nbdkit nbdfuse mkfs.ext4 e2fsck losetup
 if [ "$(id -u)" -ne 0 ] || [ ! -c /dev/fuse ]; then
     echo "bench: explore is left out: it needs root and FUSE" >&2
     exit 0
@@ -47,26 +38,16 @@ clean()
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-# until_true COMMAND...: for ten seconds.
-until_true()
-{
-    local tries=200
-    until "$@" > /dev/null 2>&1; do
-        ((tries-- > 0)) || { echo "bench: in vain: $*" >&2; exit 1; }
-        sleep 0.05
-    done
-}
-
 record()
 {
     mkdir "$dir/fuse" "$dir/mnt"
     truncate -s "$size" "$dir/disk"
     nbdkit -f -U "$dir/sock" --filter="$filter" file "$dir/disk" logwrites-log="$dir/log" &
     pids+=($!)
-    until_true test -S "$dir/sock"
+    wait_until "nbdkit did not start" test -S "$dir/sock"
     nbdfuse "$dir/fuse/disk" "nbd+unix:///?socket=$dir/sock" &
     pids+=($!)
-    until_true test -f "$dir/fuse/disk"
+    wait_until "nbdfuse did not start" test -f "$dir/fuse/disk"
     mkfs.ext4 -q -F "$dir/fuse/disk"
     loop=$(losetup -f --show "$dir/fuse/disk")
     mount "$loop" "$dir/mnt"
@@ -120,8 +101,8 @@ by_explore()
     rate "$(sed -n 's/^ *"states": \([0-9]*\),$/\1/p' "$dir/report")" $(($(now) - begin))
 }
 
-echo "machine: $(nproc) cores, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
-echo "ext4 of $size, e2fsck -fn, in $directory; load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+machine
+echo "ext4 of $size, e2fsck -fn, in $directory; load before: $(load)"
 record
 printf '%-52s %8s\n' 'crash states checked per second' ''
 old=$(by_replay_log)

@@ -11,24 +11,14 @@
 # run writes SIZE (256M) and begins a log of its own.
 
 set -u -o pipefail
-here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-build=${RESILIENCE_BUILDDIR:-$here/../build}
+# shellcheck source=bench/functions.sh
+. "${BASH_SOURCE[0]%/*}/functions.sh"
 filter=${LOGWRITES_FILTER:-$build/filters/logwrites/.libs/nbdkit-logwrites-filter.so}
 
 rounds=5 size=256M directory=/dev/shm cases=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --rounds) rounds=$2; shift 2 ;;
-        --size) size=$2; shift 2 ;;
-        --directory) directory=$2; shift 2 ;;
-        -*) echo "usage: bench/logwrites.sh [--rounds N] [--size SIZE] [--directory DIR] [CASE...]" >&2; exit 2 ;;
-        *) cases+=("$1"); shift ;;
-    esac
-done
-[ -e "$filter" ] || { echo "bench: $filter does not exist: build first (make)" >&2; exit 1; }
-for program in nbdkit fio; do
-    command -v "$program" > /dev/null || { echo "bench: $program is not installed" >&2; exit 1; }
-done
+take_options '[--rounds N] [--size SIZE] [--directory DIR] [CASE...]' "$@"
+need_files "$filter"
+need_programs nbdkit fio
 
 dir=$(mktemp -d "$directory/bench.XXXXXX") || exit 1
 server=
@@ -56,33 +46,11 @@ serve()
                 --export type=nbd,id=e,node-name=top,name=,writable=on & ;;
     esac
     server=$!
-    local tries=200
-    until [ -S "$dir/sock" ]; do
-        ((tries-- > 0)) || { echo "bench: $1 did not start" >&2; exit 1; }
-        sleep 0.05
-    done
+    wait_until "$1 did not start" test -S "$dir/sock"
 }
 
 # measure RW BS DEPTH: IOPS.
-measure()
-{
-    timeout 300 fio --name=bench --ioengine=nbd --uri="nbd+unix:///?socket=$dir/sock" --rw="$1" \
-        --bs="$2" --iodepth="$3" --size="$size" --randseed=1 --output-format=terse \
-        --terse-version=3 --output="$dir/fio.out" > /dev/null 2>&1 || { echo 0; return; }
-    awk -F';' '/^3;/ { print $8 + $49 }' "$dir/fio.out"
-}
-
-wanted()
-{
-    local part
-    [ ${#cases[@]} -eq 0 ] && return 0
-    for part in "${cases[@]}"; do
-        [[ $1 == *"$part"* ]] && return 0
-    done
-    return 1
-}
-
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+measure() { fio_iops "nbd+unix:///?socket=$dir/sock" "$@" --size="$size"; }
 
 # compare CASE RW BS DEPTH
 compare()
@@ -111,8 +79,8 @@ compare()
     rm -f "$dir"/*.values "$dir"/*.ratios
 }
 
-echo "machine: $(nproc) cores, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
-echo "$rounds rounds, $size each, in $directory; load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+machine
+echo "$rounds rounds, $size each, in $directory; load before: $(load)"
 head -c "$(numfmt --from=iec "$size")" /dev/urandom > "$dir/disk"
 printf '%-32s' 'case (IOPS)'
 printf ' %9s' "${contenders[@]}"

@@ -18,25 +18,15 @@
 # the disk dirty.
 
 set -u -o pipefail
-here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-build=${RESILIENCE_BUILDDIR:-$here/../build}
+# shellcheck source=bench/functions.sh
+. "${BASH_SOURCE[0]%/*}/functions.sh"
 filter=$build/filters/replication/.libs/nbdkit-replication-filter.so
 nbdctl=$build/tools/nbdctl/nbdctl
 
 rounds=5 size=512M directory=/dev/shm cases=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --rounds) rounds=$2; shift 2 ;;
-        --size) size=$2; shift 2 ;;
-        --directory) directory=$2; shift 2 ;;
-        -*) echo "usage: bench/replication.sh [--rounds N] [--size SIZE] [--directory DIR] [CASE...]" >&2; exit 2 ;;
-        *) cases+=("$1"); shift ;;
-    esac
-done
-[ -e "$filter" ] || { echo "bench: $filter does not exist: build first (make)" >&2; exit 1; }
-for program in nbdkit fio perl; do
-    command -v "$program" > /dev/null || { echo "bench: $program is not installed" >&2; exit 1; }
-done
+take_options '[--rounds N] [--size SIZE] [--directory DIR] [CASE...]' "$@"
+need_files "$filter"
+need_programs nbdkit fio perl
 
 dir=$(mktemp -d "$directory/bench.XXXXXX") || exit 1
 server=
@@ -87,11 +77,7 @@ serve()
                 --nbd-server addr.type=unix,addr.path="$dir/sock" & ;;
     esac
     server=$!
-    local tries=200
-    until [ -S "$dir/sock" ]; do
-        ((tries-- > 0)) || { echo "bench: $1 did not start" >&2; exit 1; }
-        sleep 0.05
-    done
+    wait_until "$1 did not start" test -S "$dir/sock"
     case $1 in
         filter) "$nbdctl" "$dir/qmp" replication-start > /dev/null || exit 1 ;;
         qemu) start_qemu || { echo "bench: QEMU's replication cannot be started" >&2; exit 1; } ;;
@@ -111,26 +97,12 @@ start_qemu()
 # measure RW BS DEPTH: MiB/s over the whole disk, or at random.
 measure()
 {
-    timeout 300 fio --name=bench --ioengine=nbd --uri="$uri" --rw="$1" --bs="$2" --iodepth="$3" \
-        --size="$bytes" --io_size="${4:-$bytes}" --randseed=1 --output-format=terse --terse-version=3 \
-        --output="$dir/fio.out" > /dev/null 2>&1 || { echo 0; return; }
-    awk -F';' '/^3;/ { print $48 / 1024 }' "$dir/fio.out"
+    fio_terse "$uri" "$1" "$2" "$3" --size="$bytes" --io_size="${4:-$bytes}" |
+        awk -F';' '{ rate = $48 / 1024 } END { print rate + 0 }'
 }
 
 # used: the processor time of the server so far, in ms.
 used() { awk '{ print ($14 + $15) * 10 }' "/proc/$server/stat"; }
-
-wanted()
-{
-    local part
-    [ ${#cases[@]} -eq 0 ] && return 0
-    for part in "${cases[@]}"; do
-        [[ $1 == *"$part"* ]] && return 0
-    done
-    return 1
-}
-
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 # line NAME PASS: what was collected.
 line()
@@ -209,12 +181,12 @@ serve_primary()
             replication-bitmap="$dir/changes" replication-control="$dir/guest.qmp" &
     fi
     primary=$!
-    local tries=600
-    until [ -S "$dir/guest.sock" ] && { [ "$1" = plain ] ||
-        [[ $("$nbdctl" "$dir/guest.qmp" query-replication 2> /dev/null) == *in-sync* ]]; }; do
-        ((tries-- > 0)) || { echo "bench: the primary did not start" >&2; exit 1; }
-        sleep 0.05
-    done
+    tries=600 wait_until "the primary did not start" guest_is_served "$1"
+}
+guest_is_served()
+{
+    [ -S "$dir/guest.sock" ] && { [ "$1" = plain ] ||
+        [[ $("$nbdctl" "$dir/guest.qmp" query-replication) == *in-sync* ]]; }
 }
 # one_latency FIO-OPTION...: the median of 4k random writes, one at a time, in us.
 one_latency()
@@ -251,8 +223,8 @@ latency()
 }
 
 bytes=$(numfmt --from=iec "$size")
-echo "machine: $(nproc) cores, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
-echo "$rounds rounds, $size each, in $directory; load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+machine
+echo "$rounds rounds, $size each, in $directory; load before: $(load)"
 head -c "$bytes" /dev/urandom > "$dir/disk"
 printf '%-40s' 'case (MiB/s)'
 printf ' %9s' "${contenders[@]}"

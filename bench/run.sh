@@ -14,27 +14,15 @@
 # the programs.
 
 set -u -o pipefail
-here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-build=${RESILIENCE_BUILDDIR:-$here/../build}
+# shellcheck source=bench/functions.sh
+. "${BASH_SOURCE[0]%/*}/functions.sh"
 plugin=${QUORUM_PLUGIN:-$build/plugins/quorum/.libs/nbdkit-quorum-plugin.so}
 filter=${QUORUM_FILTER:-$build/filters/quorum/.libs/nbdkit-quorum-filter.so}
 
 rounds=3 seconds=2 size=256M cases=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --rounds) rounds=$2; shift 2 ;;
-        --seconds) seconds=$2; shift 2 ;;
-        --size) size=$2; shift 2 ;;
-        -*) echo "usage: bench/run.sh [--rounds N] [--seconds S] [--size SIZE] [CASE...]" >&2; exit 2 ;;
-        *) cases+=("$1"); shift ;;
-    esac
-done
-for file in "$plugin" "$filter"; do
-    [ -e "$file" ] || { echo "bench: $file does not exist: build first (make)" >&2; exit 1; }
-done
-for program in nbdkit fio nbdcopy; do
-    command -v "$program" >/dev/null || { echo "bench: $program is not installed" >&2; exit 1; }
-done
+take_options '[--rounds N] [--seconds S] [--size SIZE] [CASE...]' "$@"
+need_files "$plugin" "$filter"
+need_programs nbdkit fio nbdcopy
 
 # Files on tmpfs: what is measured is the programs, not a disk.
 dir=$(mktemp -d /dev/shm/bench.XXXXXX) || exit 1
@@ -62,11 +50,8 @@ serve()
     shift
     rm -f "$dir/$name.sock" "$dir/$name.pid"
     nbdkit -U "$dir/$name.sock" -P "$dir/$name.pid" "$@" || exit 1
-    local tries=200  # the daemon's parent can end before the pidfile is there
-    while [ ! -s "$dir/$name.pid" ]; do
-        ((tries-- > 0)) || { echo "bench: the server '$name' did not start" >&2; exit 1; }
-        sleep 0.05
-    done
+    # The daemon's parent can end before the pidfile is there.
+    wait_until "the server '$name' did not start" test -s "$dir/$name.pid"
     pids+=("$(cat "$dir/$name.pid")")
 }
 
@@ -89,14 +74,10 @@ serve_qemu()
     pids+=("$(cat "$dir/qemu.pid")")
 }
 
-# fio_iops NAME RW BS DEPTH: IOPS (terse field 8 is reads, 49 writes).
-fio_iops()
+# iops NAME RW BS DEPTH
+iops()
 {
-    timeout $((seconds + 60)) fio --name=bench --ioengine=nbd --uri="$(uri "$1")" --rw="$2" \
-        --bs="$3" --iodepth="$4" --size="$size" --time_based --runtime="$seconds" \
-        --randseed=1 --output-format=terse --terse-version=3 --output="$dir/fio.out" \
-        >/dev/null 2>&1 || { echo 0; return; }
-    awk -F';' '/^3;/ { print $8 + $49 }' "$dir/fio.out"
+    fio_iops "$(uri "$1")" "$2" "$3" "$4" --size="$size" --time_based --runtime="$seconds"
 }
 
 # copy_rate NAME: how often nbdcopy would copy the whole device in 1000 s (a
@@ -108,18 +89,6 @@ copy_rate()
     timeout 300 nbdcopy "$(uri "$1")" null: || { echo 0; return; }
     after=$(date +%s%N)
     echo $((1000000000000 / (after - before)))
-}
-
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
-wanted()
-{
-    local part
-    [ ${#cases[@]} -eq 0 ] && return 0
-    for part in "${cases[@]}"; do
-        [[ $1 == *"$part"* ]] && return 0
-    done
-    return 1
 }
 
 # compare CASE MEASURE ARGS... : all contenders in $contenders, in turns.
@@ -168,11 +137,11 @@ heading()
 
 standard_cases()
 {
-    compare "$1: 4k random read, depth 16" fio_iops randread 4k 16
-    compare "$1: 4k random read, depth 1" fio_iops randread 4k 1
-    compare "$1: 256k read, depth 8" fio_iops read 256k 8
-    compare "$1: 4k random write, depth 16" fio_iops randwrite 4k 16
-    compare "$1: 256k write, depth 8" fio_iops write 256k 8
+    compare "$1: 4k random read, depth 16" iops randread 4k 16
+    compare "$1: 4k random read, depth 1" iops randread 4k 1
+    compare "$1: 256k read, depth 8" iops read 256k 8
+    compare "$1: 4k random write, depth 16" iops randwrite 4k 16
+    compare "$1: 256k write, depth 8" iops write 256k 8
     compare "$1: nbdcopy of the whole device" copy_rate
 }
 
@@ -263,9 +232,9 @@ first_read()
     echo '  (the start of fio included)'
 }
 
-echo "machine: $(nproc) cores, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r)"
+machine
 echo "nbdkit $(nbdkit --version | awk '{print $2}'), $(qemu-storage-daemon --version 2>/dev/null | head -1 || echo 'no QEMU'), $(date +%F)"
-echo "$rounds rounds of $seconds s, $size, medians; load before: $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "$rounds rounds of $seconds s, $size, medians; load before: $(load)"
 
 fresh_files
 bench_files
