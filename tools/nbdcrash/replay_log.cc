@@ -10,7 +10,6 @@
 
 #include "tools/nbdcrash/commands.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -6,7 +6,6 @@
 // the entries between the last good and the first bad one.  Points that a
 // checker cannot tell (125) are left out.
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 

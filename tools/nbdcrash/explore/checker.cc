@@ -16,8 +16,6 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <optional>
-#include <sstream>
 #include <thread>
 
 #include <fmt/format.h>

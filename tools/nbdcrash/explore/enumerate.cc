@@ -2,7 +2,6 @@
 #include "tools/nbdcrash/explore/enumerate.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "tools/nbdcrash/explore/tears.h"
@@ -117,9 +116,13 @@ void Enumerator::fill()
         }
         const Moment now = moment(moment_);
         std::mt19937_64 random = generator(now.entries);
-        const bool more = subsets ? add_subsets(now, random) : add_tears(now, random);
-        alone_ = more ? alone_ : 0;
-        moment_ += more ? 0 : 1;
+        if (!subsets) {
+            add_tears(now, random);
+        } else if (add_subsets(now, random)) {
+            return;
+        }
+        alone_ = 0;
+        moment_++;
         return;
     }
     case Phase::end: return;
@@ -208,12 +211,12 @@ void Enumerator::add_random_subsets(const Moment& moment, std::mt19937_64& rando
     }
 }
 
-bool Enumerator::add_tears(const Moment& moment, std::mt19937_64& random)
+void Enumerator::add_tears(const Moment& moment, std::mt19937_64& random)
 {
-    std::uint64_t can_be_torn = 0;
+    bool can_be_torn = false;
     for (const std::uint64_t entry : moment.open) {
         const TearUnits units(index_[entry], options_.sector_size, options_.tear);
-        can_be_torn += units.count() > 1 ? 1 : 0;
+        can_be_torn = can_be_torn || units.count() > 1;
         for (const auto& way : units.usual(options_.exhaustive / 2)) {
             const Tear tear{entry, units.sectors(way)};
             // Everything else is there, or nothing that came after.
@@ -223,10 +226,9 @@ bool Enumerator::add_tears(const Moment& moment, std::mt19937_64& random)
             }
         }
     }
-    if (can_be_torn != 0) {
+    if (can_be_torn) {
         add_random_tears(moment, random);
     }
-    return false;
 }
 
 void Enumerator::add_random_tears(const Moment& moment, std::mt19937_64& random)

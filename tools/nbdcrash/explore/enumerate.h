@@ -75,7 +75,7 @@ private:
     bool add_subsets(const Moment& moment, std::mt19937_64& random);
     void add_all_subsets(const Moment& moment);
     void add_random_subsets(const Moment& moment, std::mt19937_64& random);
-    bool add_tears(const Moment& moment, std::mt19937_64& random);
+    void add_tears(const Moment& moment, std::mt19937_64& random);
     void add_random_tears(const Moment& moment, std::mt19937_64& random);
     void add(writelog::State state) { ready_.push_back(std::move(state)); }
     std::mt19937_64 generator(std::uint64_t moment) const;

@@ -2,16 +2,13 @@
 
 // explore: checks the states that a crash could have left behind.
 
-#include <array>
 #include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include <fmt/format.h>
 
-#include "common/core/parameter.h"
 #include "tools/nbdcrash/commands.h"
 #include "tools/nbdcrash/explore/explore_options.h"
 #include "tools/nbdcrash/explore/progress.h"

@@ -31,8 +31,6 @@ public:
     Journal(const std::string& path, const Json& question);
 
     std::optional<Line> find(std::uint64_t number) const;
-    /// How many states are in the file.
-    std::size_t size() const { return lines_.size(); }
     /// Throws ToolError if it cannot be written (the disk is full).
     void add(std::uint64_t number, const std::string& state, const Line& line);
 

@@ -5,7 +5,6 @@
 // which ask on after each answer.
 
 #include <cstdint>
-#include <optional>
 #include <unordered_map>
 
 #include "tools/nbdcrash/explore/contents.h"

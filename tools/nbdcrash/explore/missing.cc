@@ -2,8 +2,6 @@
 #include "tools/nbdcrash/explore/missing.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 #include <sstream>
 #include <utility>
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/nbdcrash/explore/nbd_server.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,8 +8,6 @@
 #include <chrono>
 #include <csignal>
 #include <thread>
-
-#include <fmt/format.h>
 
 #include "common/device/device.h"
 #include "tools/nbdcrash/explore/spawn.h"
@@ -30,10 +27,9 @@ constexpr std::chrono::milliseconds look_interval{5};
 NbdServer::NbdServer(const std::string& file, const std::string& folder)
     : socket_(folder + "/nbd.sock"), pid_file_(folder + "/nbd.pid")
 {
-    const std::string command = fmt::format(
-        "nbdkit -f -U \"$NBDCRASH_SOCKET\" -P \"$NBDCRASH_PID_FILE\" file \"$NBDCRASH_FILE\"");
     // stderr is the user's: it says why it does not start.
-    pid_ = spawn("exec " + command,
+    pid_ = spawn("exec nbdkit -f -U \"$NBDCRASH_SOCKET\" -P \"$NBDCRASH_PID_FILE\" file "
+                 "\"$NBDCRASH_FILE\"",
                  {"NBDCRASH_SOCKET=" + socket_, "NBDCRASH_PID_FILE=" + pid_file_,
                   "NBDCRASH_FILE=" + file},
                  STDERR_FILENO);

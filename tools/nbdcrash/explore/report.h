@@ -3,7 +3,6 @@
 
 // What an exploration has found.
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <unordered_map>

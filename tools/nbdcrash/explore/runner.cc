@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/nbdcrash/explore/runner.h"
 
-#include <algorithm>
 #include <thread>
 #include <utility>
 
-#include <fmt/format.h>
 #include <xxhash.h>
 
 #include "common/device/thread_start.h"
@@ -58,8 +56,7 @@ RunEnd Runner::run()
 void Runner::fail(std::exception_ptr error)
 {
     const std::lock_guard lock(mutex_);
-    if (!failed_) {
-        failed_ = true;
+    if (!error_) {
         error_ = std::move(error);
     }
 }
@@ -90,7 +87,7 @@ void Runner::work(unsigned number)
 /// With the lock held.
 bool Runner::may_go_on()
 {
-    if (failed_ || end_ != RunEnd::complete) {
+    if (error_ || end_ != RunEnd::complete) {
         return false;
     }
     if (stop_.requested()) {

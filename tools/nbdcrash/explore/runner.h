@@ -10,7 +10,6 @@
 // the results are the same whatever the number of workers.
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -73,9 +72,6 @@ private:
         bool has_reads = false;  ///< else nothing is learned from it
         bool was_run = false;
     };
-    struct Known {
-        Verdict::Kind kind = Verdict::Kind::good;
-    };
 
     void work(unsigned number);
     /// The next state that has to be checked.
@@ -105,7 +101,6 @@ private:
     std::vector<Verdict> verdicts_;  ///< of what was accepted; without the output
     RunEnd end_ = RunEnd::complete;
     std::exception_ptr error_;
-    bool failed_ = false;
 };
 
 }  // namespace resilience::nbdcrash

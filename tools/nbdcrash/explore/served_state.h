@@ -16,8 +16,6 @@
 #include "common/core/interval_set.h"
 #include "common/device/blocking_device.h"
 #include "common/device/overlay_device.h"
-#include "common/replay/content_map.h"
-#include "tools/nbdcrash/opened_log.h"
 
 namespace resilience::nbdcrash {
 

@@ -3,7 +3,6 @@
 
 // Delta debugging: of many things that are missing, the few that matter.
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>

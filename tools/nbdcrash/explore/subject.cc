@@ -7,10 +7,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <exception>
-#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
@@ -132,11 +130,6 @@ Subject::Subject(const SubjectOptions& options)
 std::shared_ptr<Device> Subject::device(ContentMap map) const
 {
     return state_device(log_, base_.device(), std::move(map), size_);
-}
-
-StateToCheck Subject::to_check(const State& state, Promise promise) const
-{
-    return to_check(state, promise, timeline_->at(state));
 }
 
 StateToCheck Subject::to_check(const State& state, Promise promise, ContentMap map) const

@@ -50,7 +50,6 @@ public:
     /// A state as a device, read-only.
     std::shared_ptr<Device> device(writelog::ContentMap map) const;
     /// The same, with its name and mark.
-    StateToCheck to_check(const writelog::State& state, Promise promise) const;
     StateToCheck to_check(const writelog::State& state, Promise promise,
                           writelog::ContentMap map) const;
     /// The command that serves a state.
