@@ -14,8 +14,6 @@
 
 namespace resilience::replication {
 
-using std::chrono::milliseconds;
-
 std::string PrimarySession::prepare_checkpoint(Turn& turn)
 {
     const TimePoint deadline = clock_.now() + options_.timeout;
@@ -63,7 +61,7 @@ std::string PrimarySession::commit_checkpoint(Turn& turn)
     }
     const auto answer = exchange(wire::Kind::checkpoint, turn.session,
                                  [&](wire::Command& command) { command.checkpoint = number; });
-    const bool made = answer && answer->refusal == Refusal::none;
+    const bool made = accepted(answer);
     {
         const std::lock_guard lock(mutex_);
         if (made) {
@@ -191,7 +189,7 @@ void PrimarySession::heartbeat()
         report_progress();
         return;
     }
-    const auto turn = peer_lock_.acquire_all(clock_.now() + 2 * options_.timeout);
+    const auto turn = peer_turn();
     const auto status = turn ? peer_.status() : std::nullopt;
     if (status) {
         heard(*status);
@@ -206,10 +204,10 @@ void PrimarySession::heartbeat()
 }
 
 /// The guest waits for the secondary's word on who is the primary.
-bool PrimarySession::answer_the_gate()
+void PrimarySession::answer_the_gate()
 {
     if (device_.gate() != Gate::asking) {
-        return false;
+        return;
     }
     next_heartbeat_ = {};
     heartbeat();
@@ -217,7 +215,6 @@ bool PrimarySession::answer_the_gate()
     if (!broken_) {
         device_.accept();
     }
-    return true;
 }
 
 }  // namespace resilience::replication

@@ -24,7 +24,7 @@ bool PrimarySession::begin_sync(bool full)
         command.flags = full ? wire::flag_full : 0;
         command.total = total;
     });
-    if (!begun || begun->refusal != Refusal::none) {
+    if (!accepted(begun)) {
         const std::lock_guard lock(mutex_);
         refused_ = begun.has_value();
         return false;
@@ -64,12 +64,14 @@ std::uint64_t PrimarySession::zeroes_at(ByteRange range)
     return zeroes >= range.length() ? range.length() : zeroes / granularity * granularity;
 }
 
-PrimarySession::Copied PrimarySession::copy_piece(ByteRange missed)
+/// How many bytes from the start of `missed` are on their way now; nullopt if
+/// that failed.
+std::optional<std::uint64_t> PrimarySession::copy_piece(ByteRange missed)
 {
     constexpr std::uint64_t largest_copy = 1 << 20;
     const RangeLock::Guard guard = device_.lock(missed);
     if (!guard) {
-        return Copied::failed;
+        return std::nullopt;
     }
     Change change;
     change.range = missed;
@@ -89,19 +91,19 @@ PrimarySession::Copied PrimarySession::copy_piece(ByteRange missed)
             status_.read_errors++;
             status_.last_error = fmt::format("the local disk cannot be read at {}: {}",
                                              request.offset, std::strerror(error));
-            return Copied::failed;
+            return std::nullopt;
         }
     }
     const std::uint64_t length = change.range.length();
     const bool zero = change.op == Op::zero;
     cursor_ = change.range.end;
     if (!device_.stream().append_copy(std::move(change))) {
-        return Copied::failed;
+        return std::nullopt;
     }
     const std::lock_guard lock(mutex_);
     status_.copied += length;
     status_.zeroes_skipped += zero ? length : 0;
-    return Copied::some;
+    return length;
 }
 
 /// Keeps the stream busy with copies.  Returns whether to come again at once.
@@ -122,14 +124,14 @@ bool PrimarySession::copy_some()
     if (!missed) {
         return false;
     }
-    const std::uint64_t before = status().copied;
-    if (copy_piece(*missed) == Copied::failed) {
+    const auto copied = copy_piece(*missed);
+    if (!copied) {
         cursor_ = missed->end;  // one bad place must not keep the rest from being copied
         next_copy_ = now + 10 * idle_interval;
         return false;
     }
     if (options_.resync_rate != 0) {
-        const auto bytes = static_cast<double>(status().copied - before);
+        const auto bytes = static_cast<double>(*copied);
         next_copy_ = std::max(next_copy_, now) +
                      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(
                          bytes / static_cast<double>(options_.resync_rate)));
@@ -194,7 +196,7 @@ bool PrimarySession::end_sync()
     }
     report_progress();
     const auto ended = exchange(wire::Kind::sync_end, session());
-    if (!ended || ended->refusal != Refusal::none) {
+    if (!accepted(ended)) {
         const std::lock_guard lock(mutex_);
         broken_ = true;
         refused_ = ended.has_value();

@@ -66,6 +66,12 @@ struct SessionStatus {
 };
 std::string_view to_string(SessionStatus::Phase phase);
 
+/// Whether a command was answered, and carried out.
+inline bool accepted(const std::optional<wire::Status>& answer)
+{
+    return answer && answer->refusal == Refusal::none;
+}
+
 class PrimarySession {
 public:
     /// Something that people want to hear of: an event's name and its text.
@@ -81,9 +87,8 @@ public:
 
     // ---- from any thread
 
-    /// Replication begins / ends; the thread lives on.
-    void enable();
-    void disable();
+    /// Replication begins, or ends; the thread lives on.
+    void enable(bool on = true);
     bool enabled() const;
     SessionStatus status() const;
 
@@ -118,8 +123,6 @@ private:
     static constexpr std::chrono::milliseconds settle_interval{1000};
     static constexpr std::chrono::milliseconds idle_interval{100};
 
-    enum class Copied : std::uint8_t { some, nothing, failed };
-
     // Connecting.
     void try_session();
     bool say_hello(wire::Status& answer);
@@ -128,6 +131,7 @@ private:
     bool begin_data(const wire::Status& answer, bool full);
     void fence(const std::string& why);
     void end_session(const std::string& why);
+    RangeLock::Guard peer_turn();
     std::optional<wire::Status> exchange(wire::Kind kind, std::uint64_t session,
                                          const std::function<void(wire::Command&)>& fill = {});
     void heard(const wire::Status& status);
@@ -136,7 +140,7 @@ private:
     bool begin_sync(bool full);
     bool end_sync();
     bool copy_some();
-    Copied copy_piece(ByteRange missed);
+    std::optional<std::uint64_t> copy_piece(ByteRange missed);
     std::uint64_t zeroes_at(ByteRange range);
     bool drain_copies();
     void forget_what_is_durable();
@@ -148,7 +152,7 @@ private:
     void forget_what_is_confirmed();
     bool flush_local();
     void heartbeat();
-    bool answer_the_gate();
+    void answer_the_gate();
     TimePoint next_step(bool busy);
 
     void fail(const std::string& what);

@@ -262,8 +262,7 @@ void PrimarySide::change_state(State to)
         session_->enable();
     } else {
         // The guest goes on; what it changes is noted for the next start.
-        session_->disable();
-        session_->wake();
+        session_->enable(false);
     }
     const std::lock_guard lock(mutex_);
     state_ = to;
