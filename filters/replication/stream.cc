@@ -70,7 +70,7 @@ void Stream::close_locked(const std::string& reason, int error)
         entries->clear();
     }
     guest_bytes_ = copy_bytes_ = flight_bytes_ = 0;
-    barrier_broken_ = barrier_ != 0;
+    break_barrier();
     shared_->progress.notify_all();
 }
 
@@ -82,14 +82,17 @@ bool Stream::is_open() const
 
 // ---- what is sent
 
+const Stream::Entry* Stream::oldest() const
+{
+    return !flight_.empty() ? &flight_.front() : !queue_.empty() ? &queue_.front() : nullptr;
+}
+
 bool Stream::over_limit(TimePoint now) const
 {
     if (guest_bytes_ > options_.backlog_bytes) {
         return true;
     }
-    const Entry* oldest = !flight_.empty() ? &flight_.front()
-                          : !queue_.empty() ? &queue_.front()
-                                            : nullptr;
+    const Entry* oldest = this->oldest();
     return oldest != nullptr && now - oldest->appended > options_.backlog_age;
 }
 
@@ -118,7 +121,7 @@ void Stream::give_up_backlog()
         end_entry(entry, ENOBUFS);
     }
     queue_.clear();
-    barrier_broken_ = barrier_ != 0;
+    break_barrier();
     shared_->progress.notify_all();
 }
 
@@ -140,7 +143,7 @@ Stream::Ticket Stream::append(Change change, bool waits)
     const std::lock_guard lock(shared_->mutex);
     if (!device_ || missed_.any(change.range) || (change.op == Op::write && !change.data.memory)) {
         missed_.set(change.range);
-        barrier_broken_ = barrier_broken_ || barrier_ != 0;
+        break_barrier();
         return 0;
     }
     const Ticket ticket = append_locked(std::move(change), false, waits);
@@ -201,7 +204,7 @@ void Stream::mark_missed(ByteRange range)
 {
     const std::lock_guard lock(shared_->mutex);
     missed_.set(range);
-    barrier_broken_ = barrier_broken_ || barrier_ != 0;
+    break_barrier();
 }
 
 void Stream::mark_missed(const DirtyBitmap& bits)
@@ -212,7 +215,7 @@ void Stream::mark_missed(const DirtyBitmap& bits)
         missed_.set(*range);
         at = range->end;
     }
-    barrier_broken_ = barrier_broken_ || barrier_ != 0;
+    break_barrier();
 }
 
 bool Stream::complete() const
@@ -256,6 +259,12 @@ bool Stream::wait_barrier(TimePoint deadline)
     return barrier_ != 0 && !barrier_broken_ && !stopping_ && settled();
 }
 
+/// Something is missed: the checkpoint that waits, if there is one, must not be made.
+void Stream::break_barrier()
+{
+    barrier_broken_ = barrier_ != 0;
+}
+
 void Stream::lift_barrier()
 {
     const std::lock_guard lock(shared_->mutex);
@@ -280,7 +289,7 @@ void Stream::collect_answers()
         if (error != 0) {
             missed_.set(entry.change.range);
             // Whatever is behind it was appended as if it had been there.
-            barrier_broken_ = barrier_broken_ || barrier_ != 0;
+            break_barrier();
             counters_.errors++;
             failed_ = true;
             doubt();
@@ -468,9 +477,7 @@ std::uint64_t Stream::backlog_bytes() const
 Duration Stream::backlog_age() const
 {
     const std::lock_guard lock(shared_->mutex);
-    const Entry* oldest = !flight_.empty() ? &flight_.front()
-                          : !queue_.empty() ? &queue_.front()
-                                            : nullptr;
+    const Entry* oldest = this->oldest();
     return oldest != nullptr ? clock_.now() - oldest->appended : Duration::zero();
 }
 

@@ -169,6 +169,7 @@ private:
 
     Ticket append_locked(Change change, bool copy, bool waits);
     bool has_room() const;
+    const Entry* oldest() const;
     bool over_limit(TimePoint now) const;
     void give_up_backlog();
     void end_entry(const Entry& entry, int error);
@@ -178,6 +179,7 @@ private:
     bool may_send(const Entry& entry) const;
     bool send_next(std::unique_lock<std::mutex>& lock);
     bool drained_to_barrier() const;
+    void break_barrier();
     std::string overdue(TimePoint now) const;
     void doubt();
     void tell_trouble(std::unique_lock<std::mutex>& lock, bool silent);
