@@ -435,6 +435,18 @@ std::string to_string(const LogIndex& index, const State& state)
     return text;
 }
 
+std::uint64_t first_missing(const State& state)
+{
+    std::uint64_t first = state.entries;
+    if (!state.dropped.empty()) {
+        first = std::min(first, state.dropped.front());
+    }
+    if (!state.torn.empty()) {
+        first = std::min(first, state.torn.front().entry);
+    }
+    return first;
+}
+
 std::vector<std::uint64_t> volatile_entries(const LogIndex& index, std::uint64_t entries)
 {
     entries = std::min(entries, index.size());

@@ -58,6 +58,10 @@ State resolve_state(const LogIndex& index, std::string_view state);
 /// The shortest text that names `state`.
 std::string to_string(const LogIndex& index, const State& state);
 
+/// The first entry that `state` lacks, wholly or in part; state.entries if it
+/// lacks none.
+std::uint64_t first_missing(const State& state);
+
 /// The entries among the first `entries` that need not be on the medium then:
 /// those that change content and are neither FUA nor followed by a flush.
 std::vector<std::uint64_t> volatile_entries(const LogIndex& index, std::uint64_t entries);

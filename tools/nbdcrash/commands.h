@@ -4,7 +4,9 @@
 // Each command of nbdcrash is a file of its own, which declares its options to
 // CLI11 and sets `run` when the command line asks for it.
 
+#include <chrono>
 #include <functional>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
@@ -37,6 +39,11 @@ void add_log_options(CLI::App& command, LogOptions& options);
 /// An option whose value is a number of bytes: digits, perhaps with k, M, G, T.
 void add_size_option(CLI::App& command, const std::string& name, std::uint64_t& value,
                      const std::string& help);
+
+/// An option whose value is a time, from 1 ms to `longest`: 30s, 10m.
+void add_duration_option(CLI::App& command, const std::string& name,
+                         std::chrono::milliseconds& value, std::chrono::milliseconds longest,
+                         const std::string& help);
 
 /// Called as replay-log: the old tool's command line.  Returns its exit status.
 int replay_log_main(int argc, char** argv);

@@ -52,6 +52,23 @@ void add_size_option(CLI::App& command, const std::string& name, std::uint64_t& 
         ->type_name("BYTES");
 }
 
+void add_duration_option(CLI::App& command, const std::string& name,
+                         std::chrono::milliseconds& value, std::chrono::milliseconds longest,
+                         const std::string& help)
+{
+    command.add_option_function<std::string>(
+               name,
+               [name, longest, &value](const std::string& text) {
+                   try {
+                       value = parse_duration(name, text, std::chrono::milliseconds(1), longest);
+                   } catch (const std::invalid_argument& error) {
+                       throw ToolError(error.what());
+                   }
+               },
+               help)
+        ->type_name("TIME");
+}
+
 namespace {
 
 void describe(CLI::App& app, Run& run)

@@ -106,15 +106,13 @@ Exit report_bounds(const Subject& subject, const SubjectOptions& options, const 
 {
     const std::string bad = name_of(subject, bounds.bad);
     const Verdict verdict = judge.check({bounds.bad, {}, {}});
-    Json failure = verdict_json(verdict, true);
-    failure.erase("result");
     const Json json = {{"log", options.log.log},
                        {"first-bad", bad},
                        {"first-bad-entries", bounds.bad},
                        {"last-good", name_of(subject, bounds.good)},
                        {"last-good-entries", bounds.good},
                        {"change", entry_json(subject, bounds.bad)},
-                       {"failure", std::move(failure)},
+                       {"failure", failure_json(verdict)},
                        {"checks", judge.checks()},
                        {"command", subject.serving_command(bad)}};
     if (options.log.json) {

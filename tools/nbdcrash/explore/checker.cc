@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -77,24 +76,9 @@ Ended::How how_of(const siginfo_t& info, int& status)
 
 }  // namespace
 
-Stop::Stop() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
-{
-    if (fd_ == -1) {
-        throw ToolError(fmt::format("cannot make an eventfd: {}", std::strerror(errno)));
-    }
-}
-
-Stop::~Stop() { ::close(fd_); }
-
-void Stop::request()
-{
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
-}
-
 bool Stop::requested() const
 {
-    pollfd wait{fd_, POLLIN, 0};
+    pollfd wait{fd(), POLLIN, 0};
     return ::poll(&wait, 1, 0) == 1;
 }
 

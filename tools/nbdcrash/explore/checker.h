@@ -17,6 +17,8 @@
 
 #include <sys/types.h>
 
+#include "common/device/event_fd.h"
+
 namespace resilience::nbdcrash {
 
 /// How a checker ended.
@@ -36,17 +38,12 @@ struct Ended {
 /// Told once that everything shall end; makes waits end.  Thread-safe.
 class Stop {
 public:
-    Stop();
-    Stop(const Stop&) = delete;
-    Stop& operator=(const Stop&) = delete;
-    ~Stop();
-
-    void request();
+    void request() { event_.signal(); }
     bool requested() const;
-    int fd() const { return fd_; }  ///< readable when requested
+    int fd() const { return event_.get(); }  ///< readable when requested
 
 private:
-    int fd_;
+    EventFd event_;
 };
 
 /// What stands for what in a command: {dev}, {uri}, {state}, {mark}.

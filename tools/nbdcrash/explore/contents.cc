@@ -43,6 +43,12 @@ ContentValue& ContentValue::operator-=(const ContentValue& other)
     return *this;
 }
 
+ContentValue value_of_mark(std::string_view name)
+{
+    const std::uint64_t hash = XXH3_64bits(name.data(), name.size());
+    return {hash, ~hash};
+}
+
 std::size_t Contents::KeyHash::operator()(const Key& key) const
 {
     return XXH3_64bits(&key, sizeof key);

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -39,6 +40,10 @@ struct ContentValue {
 struct ContentValueHash {
     std::size_t operator()(const ContentValue& value) const { return value.low; }
 };
+
+/// Of a mark's name.  With it, the same content with another promise is another
+/// question.
+ContentValue value_of_mark(std::string_view name);
 
 /// The places that one epoch wrote, from its first entry on.
 struct EpochPlaces {

@@ -70,12 +70,15 @@ void list_states(const Subject& subject, const StateOptions& states)
 
 void write_reports(const Report& report, const ExploreOptions& options)
 {
+    // What the bad states lack is read for it.
+    const Json json =
+        options.json.empty() && options.report.empty() ? Json() : report.json();
     if (!options.json.empty()) {
-        const std::string text = to_pretty(report.json()) + "\n";
+        const std::string text = to_pretty(json) + "\n";
         options.json == "-" ? print(text) : write_file(options.json, text);
     }
     if (!options.report.empty()) {
-        write_report_folder(report, options.report);
+        write_report_folder(report, json, options.report);
     }
     if (options.json != "-") {
         print(report.summary(), false);

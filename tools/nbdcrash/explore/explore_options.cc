@@ -9,7 +9,6 @@
 
 #include <fmt/format.h>
 
-#include "common/core/parameter.h"
 #include "tools/nbdcrash/commands.h"
 #include "tools/nbdcrash/tool_error.h"
 
@@ -20,23 +19,6 @@ namespace {
 constexpr unsigned most_jobs = 256;
 constexpr unsigned most_random = 1'000'000;
 constexpr std::chrono::hours longest_time{24 * 365};
-
-void add_time_option(CLI::App& command, ExploreOptions& options)
-{
-    command
-        .add_option_function<std::string>(
-            "--time",
-            [&options](const std::string& text) {
-                try {
-                    options.run.time = parse_duration("--time", text, std::chrono::milliseconds(1),
-                                                      longest_time);
-                } catch (const std::invalid_argument& error) {
-                    throw ToolError(error.what());
-                }
-            },
-            "Begin no check after this time: 30s, 10m")
-        ->type_name("TIME");
-}
 
 bool folder_is_writable(const std::string& path)
 {
@@ -65,7 +47,8 @@ void add_explore_options(CLI::App& command, ExploreOptions& options)
                     "So many bytes are never torn; default: a sector of the log");
     command.add_option("--jobs", options.run.jobs, "So many checks at a time; default 1")
         ->check(CLI::Range(1U, most_jobs));
-    add_time_option(command, options);
+    add_duration_option(command, "--time", options.run.time, longest_time,
+                        "Begin no check after this time: 30s, 10m");
     command.add_flag_function(
         "--no-read-pruning",
         [&options](std::int64_t) { options.run.prune_by_reads = false; },
@@ -108,7 +91,8 @@ StateOptions state_options(const ExploreOptions& options, const Subject& subject
 
 void require_writable(const ExploreOptions& options)
 {
-    for (const auto& [name, path] : {std::pair{"--json", options.json}, std::pair{"--report", options.report}}) {
+    for (const auto& [name, path] :
+         {std::pair{"--json", options.json}, std::pair{"--report", options.report}}) {
         if (!path.empty() && path != "-" && !folder_is_writable(path)) {
             throw ToolError(fmt::format("{} {}: its folder cannot be written: {}", name, path,
                                         std::strerror(errno)));

@@ -3,7 +3,6 @@
 #include "tools/nbdcrash/explore/fuse_file.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -226,12 +225,8 @@ fuse_session* mount_session(FuseFile* file, const std::string& folder, bool for_
 }  // namespace
 
 FuseFile::FuseFile(const std::string& folder, std::uint64_t size, bool for_all)
-    : folder_(folder), path_(folder + "/" + file_name), size_(size), for_all_(for_all),
-      stop_(::eventfd(0, EFD_CLOEXEC))
+    : folder_(folder), path_(folder + "/" + file_name), size_(size), for_all_(for_all)
 {
-    if (!stop_) {
-        throw SetupError(fmt::format("cannot make an eventfd: {}", std::strerror(errno)));
-    }
     errno = 0;
     session_ = mount_session(this, folder_, for_all);
     thread_ = start_thread("fuse", [this] { serve(); });
@@ -242,8 +237,7 @@ FuseFile::~FuseFile()
     // Lazily first: a process that still has the file open must not keep the
     // mount, and ending the session below makes its requests fail.
     ::umount2(folder_.c_str(), MNT_DETACH);
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(stop_.get(), &one, sizeof one);
+    stop_.signal();
     thread_.join();
     fuse_session_unmount(session_);
     fuse_session_destroy(session_);

@@ -18,7 +18,7 @@
 #include <thread>
 
 #include "common/device/device.h"
-#include "common/device/unique_fd.h"
+#include "common/device/event_fd.h"
 
 struct fuse_session;
 
@@ -52,7 +52,7 @@ private:
     mutable std::mutex mutex_;
     std::shared_ptr<Device> device_;
     fuse_session* session_ = nullptr;
-    UniqueFd stop_;
+    EventFd stop_;
     std::thread thread_;
 };
 

@@ -88,6 +88,13 @@ Json verdict_json(const Verdict& verdict, bool output)
     return json;
 }
 
+Json failure_json(const Verdict& verdict)
+{
+    Json json = verdict_json(verdict, true);
+    json.erase("result");
+    return json;
+}
+
 Journal::Journal(const std::string& path, const Json& question)
     : path_(path), fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644))
 {

@@ -47,4 +47,7 @@ private:
 /// "seconds", "by"; with `output`, "output".
 Json verdict_json(const Verdict& verdict, bool output);
 
+/// The same of a bad one, with "output" and without "result".
+Json failure_json(const Verdict& verdict);
+
 }  // namespace resilience::nbdcrash

@@ -3,10 +3,6 @@
 
 #include <utility>
 
-#include <xxhash.h>
-
-#include "common/replay/point.h"
-
 namespace resilience::nbdcrash {
 
 Judge::Judge(const Subject& subject, const CheckOptions& options, const Stop& stop,
@@ -21,8 +17,7 @@ const Verdict& Judge::check(const writelog::State& state)
     const StateContent content = contents_.of(state);
     const StateToCheck what = subject_.to_check(state, options_.promise, content.map);
     ContentValue key = content.device;
-    const std::uint64_t mark = XXH3_64bits(what.mark.data(), what.mark.size());
-    key += {mark, ~mark};
+    key += value_of_mark(what.mark);
     const auto known = known_.find(key);
     if (known != known_.end()) {
         return known->second;

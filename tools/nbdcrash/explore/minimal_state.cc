@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "tools/nbdcrash/explore/shrink.h"
+#include "tools/nbdcrash/explore/tears.h"
 
 namespace resilience::nbdcrash {
 
@@ -27,17 +28,6 @@ State only(const State& state, const Numbers& wrong)
     return result;
 }
 
-Numbers complement(const Numbers& numbers, std::uint64_t count)
-{
-    Numbers result;
-    for (std::uint64_t number = 0; number < count; number++) {
-        if (!std::ranges::binary_search(numbers, number)) {
-            result.push_back(number);
-        }
-    }
-    return result;
-}
-
 }  // namespace
 
 State minimal_state(Judge& judge, const Subject& subject, State state)
@@ -51,17 +41,17 @@ State minimal_state(Judge& judge, const Subject& subject, State state)
     state = only(state, wrong);
     for (Tear& tear : state.torn) {
         const std::uint64_t count = subject.index()[tear.entry].sectors;
-        const Numbers missing = complement(tear.sectors, count);
+        const Numbers missing = others(tear.sectors, count);
         if (missing.size() <= 1) {
             continue;
         }
         const Numbers fewer = shrink(missing, [&](const Numbers& some) {
             State candidate = state;
             std::ranges::find(candidate.torn, tear.entry, &Tear::entry)->sectors =
-                complement(some, count);
+                others(some, count);
             return judge.is_bad(candidate);
         });
-        tear.sectors = complement(fewer, count);
+        tear.sectors = others(fewer, count);
     }
     return state;
 }

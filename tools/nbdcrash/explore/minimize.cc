@@ -25,42 +25,19 @@ struct MinimizeOptions : SubjectOptions {
     std::string state;
 };
 
-/// The entries that every state between `state` and its minimum has.
-std::uint64_t first_wrong(const State& state)
-{
-    std::uint64_t first = state.entries;
-    if (!state.dropped.empty()) {
-        first = std::min(first, state.dropped.front());
-    }
-    if (!state.torn.empty()) {
-        first = std::min(first, state.torn.front().entry);
-    }
-    return first;
-}
-
-Json failure_json(const Verdict& verdict)
-{
-    Json json = verdict_json(verdict, true);
-    json.erase("result");
-    return json;
-}
-
 Exit print_result(const Subject& subject, const MinimizeOptions& options, const State& state,
                   const Verdict& verdict, std::uint64_t checks)
 {
     const std::string name = to_string(subject.index(), state);
-    Json json = {{"log", options.log.log},
-                 {"given", options.state},
-                 {"state", name},
-                 {"dropped", state.dropped},
-                 {"torn", Json::array()},
-                 {"missing", missing_json(subject, state, most_writes)},
-                 {"failure", failure_json(verdict)},
-                 {"checks", checks},
-                 {"command", subject.serving_command(name)}};
-    for (const Tear& tear : state.torn) {
-        json["torn"].push_back({{"entry", tear.entry}, {"sectors", tear.sectors}});
-    }
+    const Json json = {{"log", options.log.log},
+                       {"given", options.state},
+                       {"state", name},
+                       {"dropped", state.dropped},
+                       {"torn", torn_json(state)},
+                       {"missing", missing_json(subject, state, most_writes)},
+                       {"failure", failure_json(verdict)},
+                       {"checks", checks},
+                       {"command", subject.serving_command(name)}};
     if (options.log.json) {
         print(json, true);
         return Exit::found;
@@ -88,14 +65,15 @@ Exit minimize(const MinimizeOptions& options)
     Stop stop;
     Exit status = Exit::ok;
     run_interruptible(stop, [&] {
-        Judge judge(subject, options.check, stop, first_wrong(given));
+        // All states between the given one and its minimum have what is before that.
+        Judge judge(subject, options.check, stop, first_missing(given));
         if (!judge.is_bad(given)) {
-            print(options.log.json
-                      ? to_pretty({{"log", options.log.log},
-                                   {"given", options.state},
-                                   {"state", nullptr},
-                                   {"checks", judge.checks()}}) + "\n"
-                      : fmt::format("{}: is not bad\n", options.state));
+            options.log.json ? print({{"log", options.log.log},
+                                      {"given", options.state},
+                                      {"state", nullptr},
+                                      {"checks", judge.checks()}},
+                                     true)
+                             : print(fmt::format("{}: is not bad\n", options.state));
             return;
         }
         const State least = minimal_state(judge, subject, given);

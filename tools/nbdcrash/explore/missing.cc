@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "common/core/compare.h"
+#include "tools/nbdcrash/explore/tears.h"
 #include "tools/nbdcrash/output.h"
 #include "tools/nbdcrash/tool_error.h"
 
@@ -48,18 +49,6 @@ Json hexdump(std::span<const std::byte> bytes, std::uint64_t offset)
         lines.push_back(fmt::format("{:08x} {:<48}  |{}|", offset + at, hex, text));
     }
     return lines;
-}
-
-/// The sectors of `record` that are not in `there`.
-std::vector<std::uint64_t> without(const Record& record, const std::vector<std::uint64_t>& there)
-{
-    std::vector<std::uint64_t> missing;
-    for (std::uint64_t sector = 0; sector < record.sectors; sector++) {
-        if (!std::ranges::binary_search(there, sector)) {
-            missing.push_back(sector);
-        }
-    }
-    return missing;
 }
 
 /// Adds what stands in `range` with the write, and without it.
@@ -140,6 +129,15 @@ std::string printed(const Ended& ended)
     return text;
 }
 
+Json torn_json(const State& state)
+{
+    Json list = Json::array();
+    for (const Tear& tear : state.torn) {
+        list.push_back({{"entry", tear.entry}, {"sectors", tear.sectors}});
+    }
+    return list;
+}
+
 Json missing_json(const Subject& subject, const State& state, std::size_t most)
 {
     const auto lacking = subject.device(subject.timeline()->at(state));
@@ -155,7 +153,7 @@ Json missing_json(const Subject& subject, const State& state, std::size_t most)
         Json json = describe(subject, entry, is_drop ? "all" : "sectors");
         ByteRange range{record.offset, record.length};
         if (!is_drop) {
-            const auto missing = without(record, torn->sectors);
+            const auto missing = others(torn->sectors, record.sectors);
             json["sectors"] = record.sectors;
             json["missing-sectors"] = missing;
             if (!missing.empty()) {

@@ -16,6 +16,9 @@ namespace resilience::nbdcrash {
 /// "instead" (of what is there), both from the first difference on.
 Json missing_json(const Subject& subject, const writelog::State& state, std::size_t most);
 
+/// What is torn in `state`: an array of {"entry", "sectors"}, those that are there.
+Json torn_json(const writelog::State& state);
+
 /// One of them, in lines for people.
 std::string missing_text(const Json& write);
 

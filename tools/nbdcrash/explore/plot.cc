@@ -47,8 +47,7 @@ void add_bad(const PlotOptions& options, const LogIndex& index, PictureInput& in
         const State state = resolve_state(index, name);
         input.bad.emplace_back(state.entries, name);
         if (state.dropped.size() + state.torn.size() == 1) {
-            input.bad_entries.push_back(state.dropped.empty() ? state.torn.front().entry
-                                                              : state.dropped.front());
+            input.bad_entries.push_back(first_missing(state));
         }
     }
 }

@@ -65,16 +65,11 @@ Json Report::failed_json(const Failed& failed) const
 {
     const Outcome& outcome = failed.outcome;
     Json json = {{"state", outcome.name}};
-    json.update(verdict_json(outcome.verdict, true));
-    json.erase("result");
+    json.update(failure_json(outcome.verdict));
     json["mark"] = outcome.mark.empty() ? Json(nullptr) : Json(outcome.mark);
     json["same"] = failed.same;
     json["dropped"] = outcome.state.dropped;
-    Json torn = Json::array();
-    for (const auto& tear : outcome.state.torn) {
-        torn.push_back({{"entry", tear.entry}, {"sectors", tear.sectors}});
-    }
-    json["torn"] = std::move(torn);
+    json["torn"] = torn_json(outcome.state);
     json["command"] = subject_.serving_command(outcome.name);
     return json;
 }

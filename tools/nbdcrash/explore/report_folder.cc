@@ -146,14 +146,13 @@ std::string junit(const Json& json)
 
 }  // namespace
 
-void write_report_folder(const Report& report, const std::string& folder)
+void write_report_folder(const Report& report, const Json& json, const std::string& folder)
 {
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) {
         throw ToolError(fmt::format("--report {}: cannot be made: {}", folder, error.message()));
     }
-    const Json json = report.json();
     PictureInput input;
     input.title = json["log"];
     input.from = json["from"];

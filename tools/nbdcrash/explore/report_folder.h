@@ -10,7 +10,7 @@ namespace resilience::nbdcrash {
 /// Makes `folder` if it is not there, and in it: report.json; junit.xml, for
 /// continuous integration; states.txt, the bad states, one a line; picture.svg;
 /// and index.html, for people, which needs no other file and no network.
-/// Throws ToolError.
-void write_report_folder(const Report& report, const std::string& folder);
+/// `json` is report.json().  Throws ToolError.
+void write_report_folder(const Report& report, const Json& json, const std::string& folder);
 
 }  // namespace resilience::nbdcrash

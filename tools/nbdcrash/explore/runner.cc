@@ -4,8 +4,6 @@
 #include <thread>
 #include <utility>
 
-#include <xxhash.h>
-
 #include "common/device/thread_start.h"
 #include "common/replay/point.h"
 
@@ -118,10 +116,8 @@ std::optional<Runner::Pending> Runner::take()
         pending.content = contents_.of(*state);
         outcome.state = std::move(*state);
         if (marks_matter_) {
-            // The same content with another promise is another question.
-            const std::uint64_t mark = XXH3_64bits(outcome.mark.data(), outcome.mark.size());
-            pending.content.device += {mark, ~mark};
-            pending.content.salt = {mark, ~mark};
+            pending.content.salt = value_of_mark(outcome.mark);
+            pending.content.device += pending.content.salt;
         }
         if (const auto like = memo_.same_content(pending.content, outcome.number)) {
             outcome.rule = Outcome::Rule::same_content;

@@ -13,7 +13,6 @@
 
 #include <fmt/format.h>
 
-#include "common/core/parameter.h"
 #include "common/device/thread_start.h"
 #include "common/replay/point.h"
 #include "tools/nbdcrash/commands.h"
@@ -76,19 +75,8 @@ void add_check_options(CLI::App& command, CheckOptions& options)
             "{mark} is the last mark before which nothing is missing (durable), or the last that "
             "was set (set)")
         ->check(CLI::IsMember({"durable", "set"}));
-    command
-        .add_option_function<std::string>(
-            "--timeout",
-            [&options](const std::string& text) {
-                try {
-                    options.timeout = parse_duration("--timeout", text,
-                                                     std::chrono::milliseconds(1), longest_check);
-                } catch (const std::invalid_argument& error) {
-                    throw ToolError(error.what());
-                }
-            },
-            "How long a command may take; default: 60s")
-        ->type_name("TIME");
+    add_duration_option(command, "--timeout", options.timeout, longest_check,
+                        "How long a command may take; default: 60s");
 }
 
 void require_check(const CheckOptions& options)

@@ -22,6 +22,17 @@ std::vector<std::uint64_t> run(std::uint64_t first, std::uint64_t end)
 
 }  // namespace
 
+std::vector<std::uint64_t> others(const std::vector<std::uint64_t>& numbers, std::uint64_t count)
+{
+    std::vector<std::uint64_t> result;
+    for (std::uint64_t number = 0; number < count; number++) {
+        if (!std::ranges::binary_search(numbers, number)) {
+            result.push_back(number);
+        }
+    }
+    return result;
+}
+
 std::uint64_t below(std::mt19937_64& generator, std::uint64_t bound)
 {
     return generator() % bound;  // a bias of 2^-40 harms nobody here

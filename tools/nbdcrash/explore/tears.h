@@ -33,6 +33,10 @@ private:
     std::uint64_t count_;
 };
 
+/// The numbers below `count` that are not in `numbers`; both are ascending.  What a
+/// tear lacks, of what it has, and the other way round.
+std::vector<std::uint64_t> others(const std::vector<std::uint64_t>& numbers, std::uint64_t count);
+
 /// A number below `bound`, which is not 0, the same on every machine.
 std::uint64_t below(std::mt19937_64& generator, std::uint64_t bound);
 

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "common/replay/point.h"
 #include "tools/nbdcrash/explore/served_state.h"
 #include "tools/nbdcrash/output.h"
 #include "tools/nbdcrash/tool_error.h"
@@ -86,24 +87,17 @@ const char* kind_of(const Verdict& verdict)
 
 std::string last_mark(const LogIndex& index, const State& state, Promise promise)
 {
-    std::uint64_t end = state.entries;
-    if (promise == Promise::durable) {
-        if (!state.dropped.empty()) {
-            end = std::min(end, state.dropped.front());
-        }
-        if (!state.torn.empty()) {
-            end = std::min(end, state.torn.front().entry);
-        }
-    }
-    std::string name;
-    for (const Mark& mark : index.marks()) {
+    const std::uint64_t end = promise == Promise::durable ? first_missing(state) : state.entries;
+    const auto& marks = index.marks();
+    auto mark = std::ranges::lower_bound(marks, end, {}, &Mark::entry);
+    while (mark != marks.begin()) {
+        --mark;
         // The recorder's own marks promise nothing.
-        if (mark.entry < end && !mark.name.starts_with("logwrites-") &&
-            !mark.name.starts_with("dm-log-writes-")) {
-            name = mark.name;
+        if (!mark->name.starts_with("logwrites-") && !mark->name.starts_with("dm-log-writes-")) {
+            return mark->name;
         }
     }
-    return name;
+    return {};
 }
 
 Workbench::Workbench(unsigned number, unsigned workers, std::uint64_t device_size,

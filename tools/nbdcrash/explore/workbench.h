@@ -59,8 +59,7 @@ struct Checked {
     std::vector<resilience::ByteRange> reads;  ///< of the state, by all commands
 };
 
-/// The last mark that binds in `state`, as a point ("mark:NAME", perhaps with a
-/// number) and by its name; empty if there is none.
+/// The name of the last mark that binds in `state`; empty if there is none.
 std::string last_mark(const writelog::LogIndex& index, const writelog::State& state,
                       Promise promise);
 
