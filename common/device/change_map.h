@@ -49,7 +49,6 @@ public:
     ChangeMap& operator=(const ChangeMap&) = delete;
 
     const DirtyBitmap& bits() const { return bits_; }
-    bool durable() const { return static_cast<bool>(fd_); }
     /// Whether open() had to take groups as a whole, after a power loss.
     bool recovered() const { return recovered_; }
     /// Whether there was a file to open.

@@ -77,7 +77,7 @@ wire::Status ControlExport::status() const
     status.checkpoint_time = header.checkpoint_time;
     status.consistent = identity.consistent;
     status.syncing = header.syncing;
-    status.needs_full = !identity.based && !identity.owes_map;
+    status.needs_full = identity.needs_full();
     status.was_primary = identity.owes_map;
     status.error = static_cast<std::uint32_t>(core_->sticky.load());
     status.hidden_bytes = core_->hidden->bytes();

@@ -55,6 +55,8 @@ struct Identity {
     std::uint64_t hidden = 0;
 
     bool has_pair() const { return pair != PairId{}; }
+    /// Nothing on this disk is known to be what the primary had.
+    bool needs_full() const { return !based && !owes_map; }
     friend bool operator==(const Identity&, const Identity&) = default;
 };
 

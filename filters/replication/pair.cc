@@ -90,7 +90,7 @@ Admission admit(const Identity& mine, std::uint64_t size, bool has_map, const Of
         answer.next.checkpoint = 0;
     }
     answer.was_primary = answer.next.owes_map;
-    answer.needs_full = !answer.next.based && !answer.next.owes_map;
+    answer.needs_full = answer.next.needs_full();
     return answer;
 }
 

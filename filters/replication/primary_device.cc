@@ -6,13 +6,11 @@
 #include <cstring>
 #include <utility>
 
+#include "filters/replication/pieces.h"
+
 namespace resilience::replication {
 
 namespace {
-
-/// Zeroes go to the disks in pieces of at most this: a server can take long for
-/// a large one, and some zero less than they were told beyond 64 MiB.
-constexpr std::uint64_t largest_zero = 32 << 20;
 
 StreamOptions stream_options(const Options& options)
 {
@@ -219,23 +217,7 @@ int PrimaryDevice::modify(Request& original)
     if (!capabilities().writable) {
         return EROFS;
     }
-    if (original.op == Op::write) {
-        return modify_piece(original);
-    }
-    Request request = original;
-    if (request.op == Op::trim) {
-        request.op = Op::zero;
-        request.flags.may_trim = true;
-    }
-    while (request.offset < original.end()) {
-        request.length = std::min(largest_zero, original.end() - request.offset);
-        if (const int error = modify_piece(request)) {
-            return error;
-        }
-        request.offset += request.length;
-        request.flags.fast_zero = false;  // something has changed: no way back
-    }
-    return 0;
+    return in_pieces(original, [this](Request& piece) { return modify_piece(piece); });
 }
 
 int PrimaryDevice::flush(Request& request)

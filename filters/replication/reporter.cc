@@ -45,9 +45,4 @@ void Reporter::refused(const std::string& why)
     events_.emit("REPLICATION_REFUSED", {{"name", name_}, {"reason", why}}, name_);
 }
 
-void Reporter::no_checkpoint(const std::string& why)
-{
-    log::error("replication: {}: {}", name_, why);
-}
-
 }  // namespace resilience::replication

@@ -22,7 +22,6 @@ public:
     void checkpoint(std::uint64_t number);
     void session(const std::string& text);
     void refused(const std::string& why);
-    void no_checkpoint(const std::string& why);
 
 private:
     const std::string name_;

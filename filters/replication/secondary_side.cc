@@ -130,30 +130,27 @@ void SecondarySide::resume()
 {
     const Identity identity = core_->identity();
     State state = core_->header().state;
+    const auto change_to = [&](State next, bool empties) {
+        LayerHeader header = core_->header();
+        header.state = next;
+        if (const int error = core_->set_header(header, empties)) {
+            throw SetupError(fmt::format("replication-hidden: '{}' cannot be written: {}",
+                                         core_->hidden->map_path(), std::strerror(error)));
+        }
+        state = next;
+    };
     const bool promoted = identity.role == Role::promoted;
     if (promoted && (state == State::running || state == State::failover_failed)) {
         // The promotion was stored, the rest was not; or the merge is to be tried
         // again, since whatever was wrong may have been put right.
-        LayerHeader header = core_->header();
-        header.state = State::failover;
-        if (const int error = core_->set_header(header, false)) {
-            throw SetupError(fmt::format("replication-hidden: '{}' cannot be written: {}",
-                                         core_->hidden->map_path(), std::strerror(error)));
-        }
-        state = State::failover;
+        change_to(State::failover, false);
     }
     if (identity.merging && state == State::done) {
         core_->set_identity(note_merged(identity));  // the last thing that was not done
     }
     // It was the primary in the meantime: what was running then is over.
     if (identity.role == Role::primary && state != State::none) {
-        LayerHeader header = core_->header();
-        header.state = State::none;
-        if (const int error = core_->set_header(header, true)) {
-            throw SetupError(fmt::format("replication-hidden: '{}' cannot be written: {}",
-                                         core_->hidden->map_path(), std::strerror(error)));
-        }
-        state = State::none;
+        change_to(State::none, true);
     }
     core_->state = state;
 }

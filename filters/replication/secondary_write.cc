@@ -6,6 +6,7 @@
 
 #include "common/core/compare.h"
 #include "common/device/buffer_pool.h"
+#include "filters/replication/pieces.h"
 
 namespace resilience::replication {
 
@@ -13,8 +14,6 @@ namespace {
 
 /// How much old content is copied at a time.
 constexpr std::uint64_t copy_bytes = 1 << 20;
-/// Zeroes and trims are split: a request may be of 4 GiB, and holds the lock.
-constexpr std::uint64_t zero_bytes = 32 << 20;
 
 /// Writes the old content to hidden; clusters of zeroes need no room.
 int keep(Layer& hidden, Clusters run, std::span<const std::byte> data)
@@ -149,22 +148,8 @@ int modify_piece(Core& core, Request& request, std::uint32_t connection)
 
 int modify(Core& core, Request& request, std::uint32_t connection)
 {
-    if (request.op == Op::write) {
-        return modify_piece(core, request, connection);
-    }
-    // A trim is a zero that may unmap: both sides shall have the same content.
-    for (std::uint64_t at = request.offset; at < request.end(); at += zero_bytes) {
-        Request piece;
-        piece.op = Op::zero;
-        piece.flags = request.flags;
-        piece.flags.may_trim = request.flags.may_trim || request.op == Op::trim;
-        piece.offset = at;
-        piece.length = std::min(zero_bytes, request.end() - at);
-        if (const int error = modify_piece(core, piece, connection)) {
-            return error;
-        }
-    }
-    return 0;
+    return in_pieces(request,
+                     [&](Request& piece) { return modify_piece(core, piece, connection); });
 }
 
 int flush(Core& core, Request& request, std::uint32_t connection)

@@ -6,12 +6,12 @@
 
 #include "common/device/buffer_pool.h"
 #include "common/device/extents.h"
+#include "filters/replication/pieces.h"
 
 namespace resilience::replication {
 
 namespace {
 
-constexpr std::uint64_t zero_bytes = 32 << 20;
 constexpr std::uint64_t merge_bytes = 1 << 20;
 
 /// The part of `run` that is inside [begin, end).
@@ -143,12 +143,16 @@ int apply(Core& core, const Request& request)
                                    : zero_active(core, {request.offset, request.end()});
 }
 
+/// The disk is going to differ from the other side's there.
+int note_change(Core& core, const Request& request)
+{
+    return core.changes ? core.changes->set({request.offset, request.end()}) : 0;
+}
+
 int apply_to_disk(Core& core, Request& request)
 {
-    if (core.changes) {
-        if (const int error = core.changes->set({request.offset, request.end()})) {
-            return error;
-        }
+    if (const int error = note_change(core, request)) {
+        return error;
     }
     const int error = core.disk->execute(request);
     core.writes++;
@@ -190,10 +194,8 @@ int apply_after_failure(Core& core, Request& request)
 
 int apply_in_failover(Core& core, Request& request)
 {
-    if (core.changes) {
-        if (const int error = core.changes->set({request.offset, request.end()})) {
-            return error;
-        }
+    if (const int error = note_change(core, request)) {
+        return error;
     }
     if (const int error = apply(core, request)) {
         return error;
@@ -243,21 +245,8 @@ int flush(Core& core)
 
 int modify(Core& core, Request& request)
 {
-    int error = 0;
-    if (request.op == Op::write) {
-        error = modify_piece(core, request);
-    } else {
-        for (std::uint64_t at = request.offset; error == 0 && at < request.end();
-             at += zero_bytes) {
-            Request piece;
-            piece.op = Op::zero;
-            piece.flags = request.flags;
-            piece.flags.may_trim = request.flags.may_trim || request.op == Op::trim;
-            piece.offset = at;
-            piece.length = std::min(zero_bytes, request.end() - at);
-            error = modify_piece(core, piece);
-        }
-    }
+    const int error =
+        in_pieces(request, [&](Request& piece) { return modify_piece(core, piece); });
     return error == 0 && request.flags.fua ? flush(core) : error;
 }
 

@@ -114,8 +114,8 @@ wire::Status Secondary::status() const
     status.checkpoint = checkpoint_;
     status.consistent = host_.identity.consistent;
     status.syncing = syncing_;
-    status.needs_full = needs_full_;
-    status.was_primary = was_primary_;
+    status.needs_full = host_.identity.needs_full();
+    status.was_primary = host_.identity.owes_map;
     status.map_granularity = granularity;
     status.map_bytes = (host_.disk.size() + 8 * granularity - 1) / (8 * granularity);
     status.instance = instance_;
@@ -180,8 +180,6 @@ wire::Status Secondary::command(const wire::Command& command)
                 hidden_.clear();
             }
             host_.identity = admission.next;
-            needs_full_ = admission.needs_full;
-            was_primary_ = admission.was_primary;
             fence_.begin(connections_);
         }
         refused.refusal = admission.refusal;

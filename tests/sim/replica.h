@@ -127,8 +127,6 @@ private:
     std::uint32_t connections_ = 0;
     std::uint64_t made_ = 0;
     replication::Fence fence_;
-    bool needs_full_ = false;
-    bool was_primary_ = false;
     std::uint64_t checkpoint_ = 0;                                    // durable
     std::map<std::uint64_t, std::array<std::byte, sector>> hidden_;   // durable
     std::vector<std::byte> view_;
