@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The real thing: ext4 on a primary that is used, checkpoints, a primary that is
 # killed, failover, and the file system on the other side is what the last checkpoint
-# promised; then failback, and again from the other side.  NBDRES_LONG=1: 12 rounds.
+# promised; then failback, and again from the other side.  NBDRES_LONG=1: 100 rounds.
 . "${0%/*}/replication-pair-functions.sh"
 . "${0%/*}/fuse-functions.sh"
 requires_fuse
@@ -11,7 +11,7 @@ requires mkfs.ext4 e2fsck nbdcopy fio fsfreeze
 modprobe ext4 > /dev/null 2>&1
 requires_command "this kernel has no ext4" grep -q -w ext4 /proc/filesystems
 
-rounds=$([ "${NBDRES_LONG:-0}" = 1 ] && echo 12 || echo 3)
+rounds=$(rounds 3)
 size=64M
 
 # write_files FOLDER: files with numbers, each synced, until one fails.  The last
