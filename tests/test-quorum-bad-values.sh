@@ -32,6 +32,7 @@ for form in plugin filter; do
     bad quorum-resync-rate=1Q 'size in bytes'
     bad quorum-name= 'letters, digits'
     bad 'quorum-name=a b' 'letters, digits'
+    bad quorum-control= 'expects a path'
     bad quorum-child= 'empty|SPEC|path'
     bad quorum-child.1.timeout=0 'from 10 ms to 3600 s'
     bad quorum-child.1.cache=writeback 'none or default'

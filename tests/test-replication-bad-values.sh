@@ -45,7 +45,7 @@ refused "no such protocol" 'replication-protocol=both: expects sync or async' "$
 refused "no such policy" 'replication-backlog-full=panic: expects wait or resync' \
     "${primary[@]}" replication-backlog-full=panic
 refused "no time" 'replication-timeout=soon' "${secondary[@]}" replication-timeout=soon
-refused "no name" "replication-name: 'a b' is no name" "${secondary[@]}" replication-name='a b'
+refused "no name" "replication-name=a b: expects letters" "${secondary[@]}" replication-name='a b'
 refused "a folder that is not there" 'replication-active=.*No such file' \
     replication-mode=secondary replication-active=/nowhere/a replication-hidden="$run/h"
 refused "a folder as a file" 'cannot be opened|not a regular file' replication-mode=secondary \

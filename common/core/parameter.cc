@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <optional>
 
@@ -47,6 +48,22 @@ bool is_name(std::string_view text)
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                c == '-' || c == '_';
     });
+}
+
+std::string parse_name(std::string_view key, std::string_view value)
+{
+    if (!is_name(value)) {
+        refuse(key, value, "expects letters, digits, '-' and '_'");
+    }
+    return std::string(value);
+}
+
+std::string parse_path(std::string_view key, std::string_view value, const std::string& directory)
+{
+    if (value.empty()) {
+        refuse(key, value, "expects a path");
+    }
+    return (std::filesystem::path(directory) / value).lexically_normal();
 }
 
 bool parse_bool(std::string_view key, std::string_view value)

@@ -28,6 +28,14 @@ std::uint64_t parse_integer(std::string_view key, std::string_view value, std::u
 /// 1024), as nbdkit's sizes.
 std::uint64_t parse_size(std::string_view key, std::string_view value);
 
+/// A name in the sense of is_name().
+std::string parse_name(std::string_view key, std::string_view value);
+
+/// A path, not empty; a relative one is of `directory`, because the server changes
+/// its directory to / when it becomes a daemon.  Absolute and normal; touches nothing.
+std::string parse_path(std::string_view key, std::string_view value,
+                       const std::string& directory);
+
 /// A share: "0.25" or "25%"; in [0, 1], or "0%" to "100%".
 double parse_share(std::string_view key, std::string_view value);
 

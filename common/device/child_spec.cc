@@ -181,6 +181,14 @@ ChildSpec parse_child_spec(std::string_view text, const std::string& directory)
     return spec;
 }
 
+ChildSpec parse_child_parameter(std::string_view key, std::string_view value,
+                                const std::string& directory)
+try {
+    return parse_child_spec(value, directory);
+} catch (const SetupError& error) {
+    throw SetupError(fmt::format("{}: {}", key, error.what()));
+}
+
 std::string storage_identity(const ChildSpec& spec)
 {
     switch (spec.kind) {

@@ -36,6 +36,10 @@ struct ChildSpec {
 /// URI scheme, an unclosed bracket); touches nothing.
 ChildSpec parse_child_spec(std::string_view text, const std::string& directory);
 
+/// The same for the value of a parameter: what is thrown names `key`.
+ChildSpec parse_child_parameter(std::string_view key, std::string_view value,
+                                const std::string& directory);
+
 /// How a child is opened and used.
 struct ChildOptions {
     bool writable = true;     ///< false: opened read-only

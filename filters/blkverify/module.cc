@@ -76,11 +76,7 @@ try {
                                          "already, as '{}'",
                                          key, value, raw_->text));
         }
-        try {
-            raw_ = parse_child_spec(value, directory);
-        } catch (const SetupError& error) {
-            throw SetupError(fmt::format("{}: {}", key, error.what()));
-        }
+        raw_ = parse_child_parameter(key, value, directory);
     } else if (key == "blkverify-on-mismatch") {
         options_.on_mismatch = parse_on_mismatch(key, value);
     } else if (key == "blkverify-sample") {
@@ -90,13 +86,9 @@ try {
     } else if (key == "blkverify-read-only") {
         options_.read_only = parse_bool(key, value);
     } else if (key == "blkverify-control") {
-        control_path_ = std::filesystem::path(directory) / value;
+        control_path_ = parse_path(key, value, directory);
     } else if (key == "blkverify-name") {
-        if (!is_name(value)) {
-            throw SetupError(fmt::format(
-                "{}={}: expects letters, digits, '-' and '_'", key, value));
-        }
-        options_.name = value;
+        options_.name = parse_name(key, value);
     } else {
         return false;
     }

@@ -61,28 +61,20 @@ const char* const CorModule::config_help =
     "cor-max-depth=<N>              Copy only the top N layers of the source.\n"
     "cor-control=<SOCKET>           Where nbdctl(1) connects to.";
 
-std::string CorModule::absolute(std::string_view key, const std::string& value) const
-{
-    if (value.empty()) {
-        throw SetupError(fmt::format("{}=: expects a path", key));
-    }
-    return (std::filesystem::path(directory_) / value).lexically_normal();
-}
-
 bool CorModule::config(std::string_view key, const std::string& value)
 try {
     if (directory_.empty()) {
         directory_ = std::filesystem::current_path();
     }
     if (key == "cor-file") {
-        options_.file = absolute(key, value);
+        options_.file = parse_path(key, value, directory_);
     } else if (key == "cor-source" && form_ == Form::plugin) {
         if (source_) {
             throw SetupError(fmt::format("cor-source={}: the source has been given already, as "
                                          "'{}'; there can be one",
                                          value, source_->text));
         }
-        source_ = parse_child_spec(value, directory_);
+        source_ = parse_child_parameter(key, value, directory_);
     } else if (key == "cor-cluster-size") {
         options_.cluster_size = parse_cluster_size(key, value);
     } else if (key == "cor-timeout") {
@@ -92,7 +84,7 @@ try {
     } else if (key == "cor-read-only-copy") {
         options_.read_only_copy = parse_bool(key, value);
     } else if (key == "cor-control") {
-        control_path_ = absolute(key, value);
+        control_path_ = parse_path(key, value, directory_);
     } else {
         return config_stream(key, value);
     }
@@ -108,7 +100,7 @@ bool CorModule::config_stream(std::string_view key, const std::string& value)
     } else if (key == "cor-stream-rate") {
         options_.stream_rate = parse_size(key, value);
     } else if (key == "cor-trace") {
-        options_.trace = absolute(key, value);
+        options_.trace = parse_path(key, value, directory_);
     } else if (key == "cor-max-depth") {
         options_.max_depth = static_cast<std::uint32_t>(
             parse_integer(key, value, 1, std::numeric_limits<std::uint32_t>::max()));

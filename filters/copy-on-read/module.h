@@ -47,7 +47,6 @@ public:
 
 private:
     bool config_stream(std::string_view key, const std::string& value);
-    std::string absolute(std::string_view key, const std::string& value) const;
     ChildOptions source_options() const;
     std::shared_ptr<Device> open_source() const;
     std::shared_ptr<Device> try_source(bool can_do_without) const;

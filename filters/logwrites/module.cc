@@ -84,11 +84,7 @@ void LogwritesModule::config_option(std::string_view key, const std::string& val
             throw SetupError(fmt::format("{}={}: a log has been given already: '{}'", key, value,
                                          log_->text));
         }
-        try {
-            log_ = parse_child_spec(value, directory_);
-        } catch (const SetupError& error) {
-            throw SetupError(fmt::format("{}: {}", key, error.what()));
-        }
+        log_ = parse_child_parameter(key, value, directory_);
     } else if (key == "logwrites-sector-size") {
         options_.sector_size = parse_sector_size(key, value);
     } else if (key == "logwrites-append") {
@@ -104,7 +100,7 @@ void LogwritesModule::config_option(std::string_view key, const std::string& val
     } else if (key == "logwrites-mark-offset") {
         options_.mark_offset = parse_size(key, value);
     } else if (key == "logwrites-control") {
-        control_path_ = std::filesystem::path(directory_) / value;
+        control_path_ = parse_path(key, value, directory_);
     } else {
         throw SetupError(fmt::format("{}={}: the filter has no such parameter; see 'nbdkit "
                                      "--filter=logwrites null --help'",
@@ -113,17 +109,11 @@ void LogwritesModule::config_option(std::string_view key, const std::string& val
 }
 
 void LogwritesModule::observe(std::string_view key, const std::string& value)
-try {
-    // What nbdkit's file and nbd plugins open: not to log onto the disk itself.
-    const auto here = std::filesystem::current_path();
-    if (key == "file" || key == "uri") {
-        below_.push_back(storage_identity(parse_child_spec(value, here)));
-    } else if (key == "socket") {
-        below_.push_back(
-            storage_identity(parse_child_spec("nbd+unix:///?socket=" + value, here)));
+{
+    // Not to log onto the disk itself.
+    if (auto identity = plugin_storage_identity(key, value, std::filesystem::current_path())) {
+        below_.push_back(std::move(*identity));
     }
-} catch (const SetupError&) {
-    // No child of ours: what the plugin may be given, the plugin knows.
 }
 
 void LogwritesModule::config_complete()

@@ -50,14 +50,6 @@ ReadPattern parse_read_pattern(std::string_view key, const std::string& value)
                                  child_key, label));
 }
 
-void check_name(std::string_view key, std::string_view name)
-{
-    if (!is_name(name)) {
-        throw SetupError(fmt::format(
-            "{}: '{}' is no name: use letters, digits, '-' and '_'", key, name));
-    }
-}
-
 }  // namespace
 
 const char* const QuorumModule::config_help =
@@ -98,10 +90,9 @@ try {
     } else if (key == "quorum-resync-rate") {
         options_.resync_rate = parse_size(key, value);
     } else if (key == "quorum-control") {
-        control_path_ = std::filesystem::path(directory_) / value;
+        control_path_ = parse_path(key, value, directory_);
     } else if (key == "quorum-name") {
-        check_name(key, value);
-        options_.name = value;
+        options_.name = parse_name(key, value);
     } else {
         return false;
     }
@@ -117,8 +108,13 @@ void QuorumModule::observe(std::string_view key, const std::string& value)
     }
 }
 
-QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view label)
+QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view key,
+                                                      std::string_view label)
 {
+    if (!is_name(label)) {
+        throw SetupError(
+            fmt::format("{}: '{}' is no name: use letters, digits, '-' and '_'", key, label));
+    }
     const auto known = std::find_if(given_.begin(), given_.end(), [&](const ChildParameters& child) {
         return child.label == label;
     });
@@ -130,18 +126,11 @@ QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view label)
     return given_.back();
 }
 
-ChildSpec QuorumModule::parse_value(std::string_view key, const std::string& value) const
-try {
-    return parse_child_spec(value, directory_);
-} catch (const SetupError& error) {
-    throw SetupError(fmt::format("{}: {}", key, error.what()));
-}
-
 void QuorumModule::config_child(std::string_view key, const std::string& value)
 {
     if (key == child_key) {
         given_.push_back({});
-        given_.back().spec = parse_value(key, value);
+        given_.back().spec = parse_child_parameter(key, value, directory_);
         return;
     }
     std::string_view label = key.substr(child_key.size() + 1);
@@ -150,20 +139,18 @@ void QuorumModule::config_child(std::string_view key, const std::string& value)
         config_child_option(key, label.substr(0, dot), label.substr(dot + 1), value);
         return;
     }
-    check_name(key, label);
-    ChildParameters& child = labelled(label);
+    ChildParameters& child = labelled(key, label);
     if (child.spec) {
         throw SetupError(fmt::format("{}={}: this child has been given already, as '{}'", key,
                                      value, child.spec->text));
     }
-    child.spec = parse_value(key, value);
+    child.spec = parse_child_parameter(key, value, directory_);
 }
 
 void QuorumModule::config_child_option(std::string_view key, std::string_view label,
                                        std::string_view option, const std::string& value)
 {
-    check_name(key, label);
-    ChildParameters& child = labelled(label);
+    ChildParameters& child = labelled(key, label);
     if (option == "timeout") {
         child.timeout = parse_duration(key, value, shortest_timeout, longest_timeout);
     } else if (option == "cache") {

@@ -54,11 +54,10 @@ private:
         bool lock = true;
     };
 
-    ChildSpec parse_value(std::string_view key, const std::string& value) const;
     void config_child(std::string_view key, const std::string& value);
     void config_child_option(std::string_view key, std::string_view label, std::string_view option,
                              const std::string& value);
-    ChildParameters& labelled(std::string_view label);
+    ChildParameters& labelled(std::string_view key, std::string_view label);
     void arrange();
     void check_duplicates() const;
     std::chrono::milliseconds timeout_of(const ChildParameters& child) const;

@@ -81,14 +81,6 @@ const char* const ReplicationModule::config_help =
     "replication-alone=<BOOL>       Serve before the secondary was asked (default false).\n"
     "replication-autostart=<BOOL>   Start with the server, not by command (default true).";
 
-std::string ReplicationModule::absolute(std::string_view key, const std::string& value) const
-{
-    if (value.empty()) {
-        throw SetupError(fmt::format("{}=: expects a path", key));
-    }
-    return (std::filesystem::path(options_.directory) / value).lexically_normal();
-}
-
 bool ReplicationModule::config(std::string_view key, const std::string& value)
 try {
     if (options_.directory.empty()) {
@@ -111,19 +103,15 @@ bool ReplicationModule::config_common(std::string_view key, const std::string& v
     if (key == "replication-mode") {
         options_.mode = parse_mode(key, value);
     } else if (key == "replication-name") {
-        if (!is_name(value)) {
-            throw SetupError(fmt::format(
-                "{}: '{}' is no name: use letters, digits, '-' and '_'", key, value));
-        }
-        options_.name = value;
+        options_.name = parse_name(key, value);
     } else if (key == "replication-control") {
-        options_.control = absolute(key, value);
+        options_.control = parse_path(key, value, options_.directory);
     } else if (key == "replication-identity") {
-        options_.identity = absolute(key, value);
+        options_.identity = parse_path(key, value, options_.directory);
     } else if (key == "replication-bitmap") {
-        options_.bitmap = absolute(key, value);
+        options_.bitmap = parse_path(key, value, options_.directory);
     } else if (key == "replication-group") {
-        options_.group.push_back(absolute(key, value));
+        options_.group.push_back(parse_path(key, value, options_.directory));
     } else if (key == "replication-timeout") {
         options_.timeout = parse_duration(key, value, shortest_time, longest_time);
     } else {
@@ -135,9 +123,9 @@ bool ReplicationModule::config_common(std::string_view key, const std::string& v
 bool ReplicationModule::config_secondary(std::string_view key, const std::string& value)
 {
     if (key == "replication-active") {
-        options_.active = absolute(key, value);
+        options_.active = parse_path(key, value, options_.directory);
     } else if (key == "replication-hidden") {
-        options_.hidden = absolute(key, value);
+        options_.hidden = parse_path(key, value, options_.directory);
     } else if (key == "replication-cluster-size") {
         options_.cluster_size = parse_cluster_size(key, value);
     } else {

@@ -44,7 +44,6 @@ private:
     bool config_common(std::string_view key, const std::string& value);
     bool config_primary(std::string_view key, const std::string& value);
     bool config_secondary(std::string_view key, const std::string& value);
-    std::string absolute(std::string_view key, const std::string& value) const;
     void check_side();
     void check_paths() const;
 

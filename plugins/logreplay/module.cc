@@ -36,21 +36,6 @@ writelog::Discard parse_discard(std::string_view key, const std::string& value)
     throw SetupError(fmt::format("{}={}: expects zero or keep", key, value));
 }
 
-ChildSpec parse_base(std::string_view key, const std::string& value)
-try {
-    return parse_child_spec(value, std::filesystem::current_path());
-} catch (const SetupError& error) {
-    throw SetupError(fmt::format("{}: {}", key, error.what()));
-}
-
-std::string absolute(std::string_view key, const std::string& value)
-{
-    if (value.empty()) {
-        throw SetupError(fmt::format("{}=: expects a path", key));
-    }
-    return std::filesystem::absolute(value);
-}
-
 }  // namespace
 
 const char* const LogreplayModule::config_help =
@@ -65,14 +50,15 @@ const char* const LogreplayModule::config_help =
 
 bool LogreplayModule::config(std::string_view key, const std::string& value)
 try {
+    const std::string directory = std::filesystem::current_path();
     if (key == "log") {
         if (!options_.log.empty()) {
             throw SetupError(fmt::format("log={}: a log has been given already, '{}'; a server "
                                          "has one", value, options_.log));
         }
-        options_.log = absolute(key, value);
+        options_.log = parse_path(key, value, directory);
     } else if (key == "base") {
-        options_.base = parse_base(key, value);
+        options_.base = parse_child_parameter(key, value, directory);
     } else if (key == "size") {
         options_.size = parse_size(key, value);
     } else if (key == "point") {
@@ -80,9 +66,9 @@ try {
     } else if (key == "discard") {
         options_.discard = parse_discard(key, value);
     } else if (key == "overlay") {
-        options_.overlay = absolute(key, value);
+        options_.overlay = parse_path(key, value, directory);
     } else if (key == "logreplay-control") {
-        options_.control = absolute(key, value);
+        options_.control = parse_path(key, value, directory);
     } else {
         return false;
     }

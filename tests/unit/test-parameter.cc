@@ -86,3 +86,22 @@ TEST_CASE("shares are a number from 0 to 1, or percent")
                               ": expects a share from 0 to 1, or from 0% to 100%");
     }
 }
+
+TEST_CASE("names are letters, digits, '-' and '_'")
+{
+    for (const char* good : {"a", "Disk-1_b", "0"}) {
+        CHECK(parse_name("key", good) == good);
+    }
+    for (const char* bad : {"", "a b", "a.b", "a/b", "\xc3\xa4"}) {
+        CHECK_THROWS_WITH(parse_name("key", bad),
+                          "key=" + std::string(bad) + ": expects letters, digits, '-' and '_'");
+    }
+}
+
+TEST_CASE("a relative path is of the folder that the server was started in")
+{
+    CHECK(parse_path("key", "a/b", "/home") == "/home/a/b");
+    CHECK(parse_path("key", "../x/./y", "/home") == "/x/y");
+    CHECK(parse_path("key", "/run/a", "/home") == "/run/a");
+    CHECK_THROWS_WITH(parse_path("key", "", "/home"), "key=: expects a path");
+}
