@@ -60,6 +60,10 @@ for at in 0 13 24 60 100 127; do
 done
 with "the identity is shorter" 'is damaged: it has 100 bytes and must have 128' \
     truncate -s 100 "$tmpdir/s.disk.replication"
+pipe_for() { rm "$1"; mkfifo "$1"; }
+for file in "$run"/s.{hidden,active,hidden.map,active.map,bitmap} "$tmpdir/s.disk.replication"; do
+    with "${file##*/} is a pipe" "${file##*/}.*not a regular file" pipe_for "$file"
+done
 with "the change map is damaged" 's.bitmap.*damaged' flip "$run/s.bitmap" 1200
 start_secondary s replication-bitmap="$run/s.bitmap"
 watch_events s

@@ -84,7 +84,8 @@ int replace_file(const std::string& path, std::span<const std::byte> content, un
 
 std::optional<std::vector<std::byte>> read_whole_file(const std::string& path, std::size_t most)
 {
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // O_NONBLOCK: a pipe with no writer must be refused, not waited for.
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!fd && errno == ENOENT) {
         return std::nullopt;
     }
