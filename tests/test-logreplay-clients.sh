@@ -36,6 +36,8 @@ fi
 # libguestfs brings a kernel and a virtual machine, so it is nothing that the tests
 # install; where it is, it is one point more.
 if command -v guestfish > /dev/null; then
-    ok "guestfish" timeout 300 guestfish --format=raw -a "nbd://?socket=$tmpdir/r.sock" run : list-devices
+    like "$(LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg timeout 300 guestfish --ro --format=raw \
+        -a "nbd://?socket=$tmpdir/r.sock" run : list-filesystems : mount-ro /dev/sda / : ls / 2>&1 |
+        tr '\n' ' ')" '/dev/sda: ext4 .*lost[+]found' "guestfish"
 fi
 done_testing
