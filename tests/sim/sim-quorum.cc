@@ -20,8 +20,9 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <fmt/core.h>
 
-#include "tests/sim/simulation.h"
+#include "tests/sim/quorum/simulation.h"
 
 namespace {
 
@@ -168,41 +169,23 @@ bool run(const Config& config, const Arguments& arguments)
             const Outcome again = simulate(config, all.world, faults, arguments.verbose);
             std::fputs(again.log.c_str(), stdout);
             if (again.trace != outcome.trace) {
-                std::printf("# seed %llu: two runs differ: the simulation is not deterministic\n",
-                            static_cast<unsigned long long>(seed));
+                say_not_deterministic(seed);
                 return false;
             }
         }
-        sum.operations += outcome.operations;
-        sum.errors += outcome.errors;
-        sum.faults += outcome.faults;
-        sum.slowest = std::max(sum.slowest, outcome.slowest);
+        sum.add(outcome);
     }
-    std::printf("# %s: %llu operations, %llu failed; %llu faults; slowest %lld ms\n",
-                config.name.c_str(), static_cast<unsigned long long>(sum.operations),
-                static_cast<unsigned long long>(sum.errors),
-                static_cast<unsigned long long>(sum.faults),
-                static_cast<long long>(
-                    std::chrono::duration_cast<std::chrono::milliseconds>(sum.slowest).count()));
+    fmt::print("# {}: {}\n", config.name, sum.text());
     return true;
 }
 
 }  // namespace
 
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER 1
-#endif
-#endif
-
 int main(int argc, char** argv)
 {
-#ifdef THREAD_SANITIZER
-    std::puts("1..0 # SKIP all of it runs on one thread");
-    return 0;
-#endif
+    if (skips_thread_sanitizer()) {
+        return 0;
+    }
     Arguments arguments;
     CLI::App app("The quorum in a simulated world.");
     app.add_option("--config", arguments.config, "one configuration only");

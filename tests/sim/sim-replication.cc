@@ -2,7 +2,7 @@
 // timeout: 3600
 //
 // Runs a pair of replicated disks in a simulated world, once for each seed: the
-// real primary against a model of a secondary (replica.h), a guest that writes
+// real primary against a model of a secondary (host.h), a guest that writes
 // to whoever is the primary, and an operator who checkpoints, fails over and
 // fails back while connections break, hosts freeze, crash and lose their disks.
 // Says which promise was broken:
@@ -27,27 +27,19 @@
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
+#include <fmt/core.h>
 
 #include "common/core/log.h"
-#include "tests/sim/pair_simulation.h"
+#include "tests/sim/replication/simulation.h"
 
 using namespace resilience;
 using namespace resilience::sim;
 
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER 1
-#endif
-#endif
-
 int main(int argc, char** argv)
 {
-#ifdef THREAD_SANITIZER
-    std::puts("1..0 # SKIP all of it runs on one thread");
-    return 0;
-#endif
+    if (skips_thread_sanitizer()) {
+        return 0;
+    }
     log::set_sink([](log::Level, const std::string&) noexcept {});
     std::uint64_t seed = 1;
     std::uint64_t seeds = 0;
@@ -78,8 +70,7 @@ int main(int argc, char** argv)
             const PairOutcome outcome = simulate_pair(s, verbose && s == seed);
             std::fputs(outcome.log.c_str(), stdout);
             if (s == seed && simulate_pair(s, false).trace != outcome.trace) {
-                std::printf("# seed %llu: two runs differ: the simulation is not deterministic\n",
-                            static_cast<unsigned long long>(s));
+                say_not_deterministic(s);
                 right = false;
             }
             if (!outcome.violation.empty()) {
@@ -92,12 +83,9 @@ int main(int argc, char** argv)
                     break;
                 }
             }
-            sum.operations += outcome.operations;
-            sum.errors += outcome.errors;
+            sum.add(outcome);
             sum.checkpoints += outcome.checkpoints;
             sum.failovers += outcome.failovers;
-            sum.faults += outcome.faults;
-            sum.slowest = std::max(sum.slowest, outcome.slowest);
         }
         failed += !right;
         std::printf("%sok %d - replication: seeds %llu to %llu\n", right ? "" : "not ", ++number,
@@ -108,15 +96,8 @@ int main(int argc, char** argv)
             break;
         }
     }
-    std::printf("# %llu operations, %llu failed; %llu checkpoints, %llu failovers, %llu faults; "
-                "slowest %lld ms\n",
-                static_cast<unsigned long long>(sum.operations),
-                static_cast<unsigned long long>(sum.errors),
-                static_cast<unsigned long long>(sum.checkpoints),
-                static_cast<unsigned long long>(sum.failovers),
-                static_cast<unsigned long long>(sum.faults),
-                static_cast<long long>(
-                    std::chrono::duration_cast<std::chrono::milliseconds>(sum.slowest).count()));
+    fmt::print("# {}; {} checkpoints, {} failovers\n", sum.text(), sum.checkpoints,
+               sum.failovers);
     std::printf("1..%d\n", number);
     return failed == 0 ? 0 : 1;
 }

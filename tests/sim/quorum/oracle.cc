@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tests/sim/oracle.h"
+#include "tests/sim/quorum/oracle.h"
 
 #include <cstring>
 
 #include <fmt/format.h>
 
-#include "tests/sim/simulated_device.h"
+#include "tests/sim/quorum/simulated_device.h"
 
 namespace resilience::sim {
 

@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "filters/quorum/options.h"
-#include "tests/sim/simulated_device.h"
+#include "tests/sim/quorum/simulated_device.h"
+#include "tests/sim/run.h"
 
 namespace resilience::sim {
 
@@ -37,16 +38,6 @@ struct PlannedFault {
 
 /// The faults that belong to a seed.
 std::vector<PlannedFault> plan_faults(const Config& config, std::uint64_t seed);
-
-struct Outcome {
-    std::string violation;  ///< empty: all promises were kept
-    std::uint64_t trace = 0;
-    std::uint64_t operations = 0;
-    std::uint64_t errors = 0;       ///< of them, that were answered with an error
-    std::uint64_t faults = 0;       ///< that were permitted and hit
-    Duration slowest{};             ///< operation
-    std::string log;                ///< if `verbose`
-};
 
 /// Runs the simulation with these faults.  `world` is the seed of all else that
 /// is left to chance.

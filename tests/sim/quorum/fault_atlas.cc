@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tests/sim/fault_atlas.h"
+#include "tests/sim/quorum/fault_atlas.h"
 
 #include <algorithm>
 

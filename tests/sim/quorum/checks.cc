@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tests/sim/checks.h"
+#include "tests/sim/quorum/checks.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tests/sim/simulation.h"
+#include "tests/sim/quorum/simulation.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,9 +11,9 @@
 #include <fmt/format.h>
 
 #include "filters/quorum/quorum_device.h"
-#include "tests/sim/checks.h"
-#include "tests/sim/fault_atlas.h"
-#include "tests/sim/oracle.h"
+#include "tests/sim/quorum/checks.h"
+#include "tests/sim/quorum/fault_atlas.h"
+#include "tests/sim/quorum/oracle.h"
 #include "tests/sim/world.h"
 
 namespace resilience::sim {
@@ -73,13 +73,13 @@ private:
     bool wait_until_whole(TimePoint limit);
     void whole_disk(Op op, std::uint64_t piece);
 
-    void fail(const std::string& what);
-    void say(const std::string& what);
-    bool past_work() const { return world_.now() - start_ > working_time; }
+    void say(const std::string& what) { told_.say(outcome_, what); }
+    void fail(const std::string& what) { told_.fail(outcome_, what); }
+    bool past_work() const { return told_.elapsed() > working_time; }
 
     const Config config_;
-    const bool verbose_;
     World world_;
+    const Transcript told_;
     SimulatedClock clock_{world_};
     Oracle oracle_{disk_sectors};
     Witness witness_;
@@ -87,13 +87,12 @@ private:
     std::vector<std::shared_ptr<SimulatedDevice>> devices_;  // all there ever were
     std::shared_ptr<QuorumDevice> quorum_;
     Outcome outcome_;
-    const TimePoint start_ = world_.now();
     std::size_t clients_left_ = 0;
     bool ended_ = false;
 };
 
 Simulation::Simulation(const Config& config, std::uint64_t seed, bool verbose)
-    : config_(config), verbose_(verbose), world_(seed),
+    : config_(config), world_(seed), told_(world_, verbose),
       witness_(world_, config.excess, [this](const std::string& what) { fail(what); })
 {
     quorum::Options options;
@@ -124,32 +123,10 @@ std::shared_ptr<SimulatedDevice> Simulation::make_device()
                             permitted ? "" : " (not permitted)"));
             return permitted;
         },
-        verbose_ ? [this](const std::string& what) { say(what); }
+        told_.verbose() ? [this](const std::string& what) { say(what); }
                  : SimulatedDevice::Say());
     devices_.push_back(device);
     return device;
-}
-
-// ---- what is said
-
-void Simulation::say(const std::string& what)
-{
-    if (verbose_) {
-        outcome_.log += fmt::format(
-            "# {:10.3f} ms  {}\n",
-            std::chrono::duration<double, std::milli>(world_.now() - start_).count(), what);
-    }
-}
-
-void Simulation::fail(const std::string& what)
-{
-    say("VIOLATION: " + what);
-    if (outcome_.violation.empty()) {
-        outcome_.violation = fmt::format(
-            "after {} ms: {}",
-            std::chrono::duration_cast<std::chrono::milliseconds>(world_.now() - start_).count(),
-            what);
-    }
 }
 
 // ---- faults
@@ -496,13 +473,13 @@ Outcome Simulation::run(const std::vector<PlannedFault>& faults)
     world_.spawn([this] { housekeeper(); });
     world_.spawn([this] { worker(); });
     world_.spawn([this] {
-        world_.wait_until(nullptr, start_ + working_time + 60s,
+        world_.wait_until(nullptr, told_.start() + working_time + 60s,
                           [this] { return clients_left_ == 0; });
         end_faults();
         converge();
         ended_ = true;
     });
-    if (!world_.run(start_ + working_time + 200s)) {
+    if (!world_.run(told_.start() + working_time + 200s)) {
         fail("something waits for ever:" + describe_children(*quorum_));
         // Fibers that never ended hold on to parts of it.
         new std::shared_ptr<QuorumDevice>(quorum_);

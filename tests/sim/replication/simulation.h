@@ -4,22 +4,14 @@
 // One run: a pair of replicated disks with its guest, its operator and its faults.
 
 #include <cstdint>
-#include <string>
 
-#include "common/device/clock.h"
+#include "tests/sim/run.h"
 
 namespace resilience::sim {
 
-struct PairOutcome {
-    std::string violation;  ///< empty: all promises were kept
-    std::string log;        ///< if `verbose`
-    std::uint64_t trace = 0;
-    std::uint64_t operations = 0;
-    std::uint64_t errors = 0;
+struct PairOutcome : Outcome {
     std::uint64_t checkpoints = 0;
     std::uint64_t failovers = 0;
-    std::uint64_t faults = 0;
-    Duration slowest{};
 };
 
 /// Runs the simulation of this seed.

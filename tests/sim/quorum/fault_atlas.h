@@ -32,8 +32,8 @@
 #include <vector>
 
 #include "filters/quorum/quorum_device.h"
-#include "tests/sim/oracle.h"
-#include "tests/sim/simulated_device.h"
+#include "tests/sim/quorum/oracle.h"
+#include "tests/sim/quorum/simulated_device.h"
 
 namespace resilience::sim {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tests/sim/pair_simulation.h"
+#include "tests/sim/replication/simulation.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,8 +10,8 @@
 
 #include <fmt/format.h>
 
-#include "tests/sim/disk_history.h"
-#include "tests/sim/replica.h"
+#include "tests/sim/replication/disk_history.h"
+#include "tests/sim/replication/primary_life.h"
 
 namespace resilience::sim {
 
@@ -55,14 +55,18 @@ private:
     void check_checkpoint();
     void check_map();
 
-    void fail(const std::string& what);
-    void say(const std::string& what);
+    void say(const std::string& what) { told_.say(outcome_, what); }
+    void fail(const std::string& what)
+    {
+        told_.fail(outcome_, what);
+        working_ = false;
+    }
 
     Host& primary() { return *hosts_[first_]; }
     Host& other() { return *hosts_[1 - first_]; }
 
-    const bool verbose_;
     World world_;
+    const Transcript told_;
     SimulatedClock clock_{world_};
     Network network_;
     Options options_;
@@ -80,10 +84,9 @@ private:
     bool working_ = true;
     std::size_t busy_ = 0;
     PairOutcome outcome_;
-    const TimePoint start_ = world_.now();
 };
 
-Simulation::Simulation(std::uint64_t seed, bool verbose) : verbose_(verbose), world_(seed)
+Simulation::Simulation(std::uint64_t seed, bool verbose) : world_(seed), told_(world_, verbose)
 {
     Random& random = world_.random();
     options_.name = "sim";
@@ -100,24 +103,6 @@ Simulation::Simulation(std::uint64_t seed, bool verbose) : verbose_(verbose), wo
     for (const char* name : {"A", "B"}) {
         hosts_.push_back(std::make_unique<Host>(world_, name, disk_size));
         hosts_.back()->secondary.on_checkpoint = [this] { check_checkpoint(); };
-    }
-}
-
-void Simulation::say(const std::string& what)
-{
-    if (verbose_) {
-        outcome_.log += fmt::format(
-            "# {:10.3f} ms  {}\n",
-            std::chrono::duration<double, std::milli>(world_.now() - start_).count(), what);
-    }
-}
-
-void Simulation::fail(const std::string& what)
-{
-    say("VIOLATION: " + what);
-    if (outcome_.violation.empty()) {
-        outcome_.violation = what;
-        working_ = false;
     }
 }
 
@@ -202,7 +187,7 @@ void Simulation::one_operation(PrimaryLife& life)
     const TimePoint began = world_.now();
     const bool was_fenced = life.session().status().phase == SessionStatus::Phase::fenced;
     const int error = life.device().execute(request);
-    if (verbose_) {
+    if (told_.verbose()) {
         say(fmt::format("{} of {}+{}, begun {:.3f} ms ago: {}", to_string(request.op),
                         request.offset, request.length,
                         std::chrono::duration<double, std::milli>(world_.now() - began).count(),
@@ -536,7 +521,7 @@ PairOutcome Simulation::run()
         world_.spawn([this] { guest(); });
     }
     world_.spawn([this] { operate(); });
-    if (!world_.run(start_ + 600s) && outcome_.violation.empty()) {
+    if (!world_.run(told_.start() + 600s) && outcome_.violation.empty()) {
         fail("prompt: something waits for ever");
     }
     outcome_.trace = world_.trace();

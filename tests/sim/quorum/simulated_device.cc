@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tests/sim/simulated_device.h"
+#include "tests/sim/quorum/simulated_device.h"
 
 #include <algorithm>
 #include <cerrno>

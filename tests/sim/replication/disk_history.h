@@ -7,7 +7,8 @@
 #include <set>
 #include <vector>
 
-#include "tests/sim/replica.h"
+#include "common/core/dirty_bitmap.h"
+#include "tests/sim/replication/disk.h"
 
 namespace resilience::sim {
 
