@@ -16,6 +16,9 @@ public:
     Control(const Options& options, Side& side)
         : options_(options), side_(side), group_(options, side)
     {
+        if (!options.group.empty()) {
+            side.checkpoints_by([this] { return group_.checkpoint(); });
+        }
     }
 
     void start() { group_.start(); }

@@ -17,6 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kept_outcomes = 64;
+constexpr const char* busy_text = "something else is being done with the group: try again";
+constexpr std::chrono::milliseconds retry_interval{20};
 
 Action parse_action(const std::string& text)
 {
@@ -115,16 +117,23 @@ void Group::run(const Asked& asked)
         }
         return;
     }
-    const auto began = Clock::now();
-    const auto decide_until = began + options_.timeout;  // half of what members wait
+    const auto decide_until = Clock::now() + options_.timeout;  // half of what members wait
     const std::string token = to_string(random_pair_id());
+    // In the same order whoever asks: then of two that ask at the same time one
+    // is refused by the first disk, and the other one gets them all.
     std::vector<Member> members;
+    members.push_back({options_.control, nullptr});
     for (const std::string& socket : options_.group) {
         members.push_back({socket, nullptr});
     }
+    std::ranges::sort(members, {}, &Member::socket);
+    const auto is_this = [&](const Member& member) { return member.socket == options_.control; };
     try {
-        prepare(token, asked);
         for (Member& member : members) {
+            if (is_this(member)) {
+                prepare(token, asked);
+                continue;
+            }
             call(member, "group-prepare",
                  {{"token", token},
                   {"action", std::string(to_string(asked.action))},
@@ -139,7 +148,10 @@ void Group::run(const Asked& asked)
         drop(token);
         for (Member& member : members) {
             try {
-                call(member, "group-drop", {{"token", token}}, Clock::now() + options_.timeout);
+                if (!is_this(member) && member.client) {
+                    call(member, "group-drop", {{"token", token}},
+                         Clock::now() + options_.timeout);
+                }
             } catch (const CommandError&) {  // it lets go by itself
             }
         }
@@ -155,13 +167,31 @@ void Group::run(const Asked& asked)
     };
     tell([&] { commit(token); });
     for (Member& member : members) {
-        tell([&] {
-            call(member, "group-commit", {{"token", token}}, Clock::now() + options_.timeout);
-        });
+        if (!is_this(member)) {
+            tell([&] {
+                call(member, "group-commit", {{"token", token}}, Clock::now() + options_.timeout);
+            });
+        }
     }
     if (!failed.empty()) {
         throw CommandError(failed + "; the other disks of the group have done it");
     }
+}
+
+std::string Group::checkpoint()
+{
+    std::string error;
+    const auto deadline = Clock::now() + options_.timeout;
+    do {
+        try {
+            run({Action::checkpoint});
+            return {};
+        } catch (const CommandError& refusal) {
+            error = refusal.what();
+        }
+        std::this_thread::sleep_for(retry_interval);
+    } while (error.find(busy_text) != error.npos && Clock::now() < deadline);
+    return error;
 }
 
 void Group::prepare(const std::string& token, const Asked& asked)
@@ -169,7 +199,7 @@ void Group::prepare(const std::string& token, const Asked& asked)
     {
         const std::lock_guard lock(mutex_);
         if (!token_.empty()) {
-            throw CommandError("something else is being done with the group: try again");
+            throw CommandError(busy_text);
         }
         token_ = token;
         expires_ = Clock::now() + 2 * options_.timeout;

@@ -49,6 +49,8 @@ public:
     /// Carries `asked` out on this disk and all others of the group.  Throws
     /// CommandError; then none has done it, unless the text says other.
     void run(const Asked& asked);
+    /// A checkpoint by itself.  Returns what is wrong; empty if nothing is.
+    std::string checkpoint();
 
 private:
     using TimePoint = std::chrono::steady_clock::time_point;

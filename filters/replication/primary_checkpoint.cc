@@ -113,6 +113,20 @@ void PrimarySession::want_checkpoint(bool wait)
     }
 }
 
+/// Under mutex_.
+bool PrimarySession::is_checkpoint_due(TimePoint now)
+{
+    if (done_ != wanted_) {
+        return true;
+    }
+    // Another disk of the group, or a person, may have had one made meanwhile.
+    must_checkpoint_ = must_checkpoint_ && status_.checkpoints == made_then_;
+    const Duration interval = options_.checkpoint_interval;
+    const bool by_clock = interval.count() != 0 && now >= next_interval_ &&
+                          now >= status_.checkpoint_at + interval;
+    return (must_checkpoint_ || by_clock) && now >= next_try_;
+}
+
 bool PrimarySession::checkpoint_if_due()
 {
     const TimePoint now = clock_.now();
@@ -120,14 +134,17 @@ bool PrimarySession::checkpoint_if_due()
     {
         const std::lock_guard lock(mutex_);
         wanted = wanted_;
-        if (done_ == wanted && !must_checkpoint_ &&
-            (options_.checkpoint_interval.count() == 0 || now < next_interval_)) {
+        if (!is_checkpoint_due(now)) {
             return false;
         }
     }
-    const std::string error = checkpoint();
+    const std::string error = make_checkpoint_ ? make_checkpoint_() : checkpoint();
     next_interval_ = now + options_.checkpoint_interval;
     must_checkpoint_ = must_checkpoint_ && !error.empty();
+    if (make_checkpoint_ && !error.empty()) {
+        // Each try holds back what the guests of all disks write.
+        next_try_ = clock_.now() + group_retry_interval;
+    }
     if (!error.empty()) {
         fail(error);
     }

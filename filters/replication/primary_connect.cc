@@ -230,6 +230,7 @@ bool PrimarySession::begin_data(const wire::Status& answer, bool full)
     full_ = full || !answer.consistent;
     cursor_ = 0;
     must_checkpoint_ = !answer.consistent;
+    made_then_ = status().checkpoints;
     // Also when nothing is left to copy, but it does not know that yet.
     if ((full || answer.syncing || stream.missed().any()) && !begin_sync(full)) {
         return false;

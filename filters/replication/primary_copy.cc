@@ -204,6 +204,8 @@ bool PrimarySession::end_sync()
     }
     syncing_ = false;
     must_checkpoint_ = true;
+    made_then_ = status().checkpoints;
+    next_try_ = {};
     set_phase(SessionStatus::Phase::in_sync, {});
     return true;
 }

@@ -223,7 +223,7 @@ TimePoint PrimarySession::next_step(bool busy)
         next = std::min(next, std::max(next_copy_, now + milliseconds(1)));
     }
     if (options_.checkpoint_interval.count() != 0 && session() != 0) {
-        next = std::min(next, std::max(next_interval_, now + milliseconds(1)));
+        next = std::min(next, std::max({next_interval_, next_try_, now + milliseconds(1)}));
     }
     return next;
 }

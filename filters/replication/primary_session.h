@@ -108,6 +108,9 @@ public:
     /// A checkpoint is wanted that has in it all that was acknowledged by now.
     /// `wait`: until it is there, or cannot be; at most the timeout.
     void want_checkpoint(bool wait);
+    /// Checkpoints by the clock, by flushes and after copies are made by `make`
+    /// instead of checkpoint().  Before run().
+    void checkpoints_by(std::function<std::string()> make) { make_checkpoint_ = std::move(make); }
     /// The stream has lost the connection, or the secondary has refused a write.
     void wake();
 
@@ -122,6 +125,7 @@ private:
     static constexpr std::chrono::milliseconds heartbeat_interval{1000};
     static constexpr std::chrono::milliseconds settle_interval{1000};
     static constexpr std::chrono::milliseconds idle_interval{100};
+    static constexpr std::chrono::milliseconds group_retry_interval{500};
 
     // Connecting.
     void try_session();
@@ -148,6 +152,7 @@ private:
 
     // In sync.
     bool serve();
+    bool is_checkpoint_due(TimePoint now);
     bool checkpoint_if_due();
     void forget_what_is_confirmed();
     bool flush_local();
@@ -164,6 +169,7 @@ private:
     PeerLink& peer_;
     Clock& clock_;
     const Tell tell_;
+    std::function<std::string()> make_checkpoint_;  // of a group
 
     RangeLock peer_lock_;        // one exchange at a time
     RangeLock checkpoint_lock_;  // one checkpoint at a time
@@ -190,6 +196,7 @@ private:
     std::uint64_t instance_ = 0;    // of the secondary whose memory we know; 0: none
     bool syncing_ = false;
     bool must_checkpoint_ = false;  // the last copy has ended, and is not kept yet
+    std::uint64_t made_then_ = 0;   // checkpoints, when that was so
     bool full_ = false;             // the copy is of everything, with nothing to go back to
     std::uint64_t cursor_ = 0;
     unsigned failures_ = 0;
@@ -197,6 +204,7 @@ private:
     TimePoint next_heartbeat_{};
     TimePoint next_settle_{};
     TimePoint next_interval_{};
+    TimePoint next_try_{};          // of a checkpoint of the group
     TimePoint next_durable_{};
     TimePoint next_copy_{};
 };

@@ -50,6 +50,10 @@ public:
     std::optional<std::string> get_error() const override;
     std::unique_ptr<Prepared> prepare(const Asked& asked) override;
     Json query() const override;
+    void checkpoints_by(std::function<std::string()> make) override
+    {
+        session_->checkpoints_by(std::move(make));
+    }
 
 private:
     class PreparedCheckpoint;

@@ -4,6 +4,7 @@
 // One side of a pair, as the module, the commands and a group see it.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +63,10 @@ public:
     virtual std::unique_ptr<Prepared> prepare(const Asked& asked) = 0;
     /// What query-replication returns, beside what is the same for both sides.
     virtual Json query() const = 0;
+    /// A checkpoint that nobody has asked for is made by `make`, for all disks of
+    /// a group, which returns what is wrong; empty if nothing is.  Before
+    /// after_fork().
+    virtual void checkpoints_by(std::function<std::string()> make) { (void)make; }
     /// Commands that only this side has.
     virtual void add_commands(CommandTable& table) { (void)table; }
 };
