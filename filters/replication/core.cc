@@ -57,6 +57,21 @@ Identity Core::identity() const
     return identity_;
 }
 
+int Core::sync_disk()
+{
+    unsynced = 0;
+    const int error = disk_syncs_.run([this] {
+        Request flush;
+        flush.op = Op::flush;
+        return disk->execute(flush);
+    });
+    if (error != 0) {
+        note_error(error);
+        reporter.io_error("making the disk durable", 0, size(), error);
+    }
+    return error;
+}
+
 int Core::set_identity(const Identity& next)
 {
     const std::lock_guard guard(identity_mutex_);

@@ -17,6 +17,7 @@
 //   merge.cc              the failover's work
 //   control_export.cc     the primary's commands
 //   reclaim.cc            gives back space
+//   writeback.cc          keeps what is not durable small
 //   difference.cc         what the other side lacks after a failover
 //
 // One range lock orders everything, on whole clusters:
@@ -40,6 +41,7 @@
 #include "common/device/change_map.h"
 #include "common/device/device.h"
 #include "common/device/range_lock.h"
+#include "common/device/sync_ledger.h"
 #include "filters/replication/identity.h"
 #include "filters/replication/layer.h"
 #include "filters/replication/options.h"
@@ -92,6 +94,12 @@ struct Core {
     int set_header(LayerHeader next, bool empties);
     const LayerHeader& header() const { return hidden->header(); }
 
+    /// Makes what the primary has written durable.  A disk that has failed to do
+    /// that once has lost something, and may well succeed the next time: here it
+    /// goes on failing, until the server is started again and the primary copies
+    /// all that it has written since the last checkpoint.  0 or a positive errno.
+    int sync_disk();
+
     /// Notes the sticky error.
     void note_error(int error) { int none = 0; sticky.compare_exchange_strong(none, error); }
 
@@ -116,11 +124,13 @@ struct Core {
     std::atomic<int> sticky{0};                  ///< QEMU's error: the first errno
     std::atomic<std::uint32_t> newest_connection{0};  ///< to `primary`
     std::atomic<std::uint64_t> writes{0};        ///< of the disk that have ended; see Held
+    std::atomic<std::uint64_t> unsynced{0};      ///< bytes written since; see Writeback
     std::atomic<std::uint64_t> sync_done{0};     ///< bytes, as the primary says
     std::atomic<std::uint64_t> sync_total{0};
     const std::uint64_t instance;
 
 private:
+    SyncLedger disk_syncs_;
     const std::uint64_t grain_;  ///< the larger cluster
     const IdentityFile identity_file_;
     mutable std::mutex identity_mutex_;

@@ -117,6 +117,14 @@ void Group::run(const Asked& asked)
         }
         return;
     }
+    const auto give_up = Clock::now() + options_.timeout;
+    while (!run_once(asked, Clock::now() >= give_up)) {
+        std::this_thread::sleep_for(retry_interval);
+    }
+}
+
+bool Group::run_once(const Asked& asked, bool last_try)
+{
     const auto decide_until = Clock::now() + options_.timeout;  // half of what members wait
     const std::string token = to_string(random_pair_id());
     // In the same order whoever asks: then of two that ask at the same time one
@@ -155,7 +163,11 @@ void Group::run(const Asked& asked)
             } catch (const CommandError&) {  // it lets go by itself
             }
         }
-        throw CommandError(fmt::format("{}; no disk of the group has done it", error.what()));
+        const std::string text = error.what();
+        if (!last_try && text.find(busy_text) != text.npos) {
+            return false;
+        }
+        throw CommandError(fmt::format("{}; no disk of the group has done it", text));
     }
     std::string failed;
     const auto tell = [&](const auto& step) {
@@ -176,22 +188,15 @@ void Group::run(const Asked& asked)
     if (!failed.empty()) {
         throw CommandError(failed + "; the other disks of the group have done it");
     }
+    return true;
 }
 
 std::string Group::checkpoint()
-{
-    std::string error;
-    const auto deadline = Clock::now() + options_.timeout;
-    do {
-        try {
-            run({Action::checkpoint});
-            return {};
-        } catch (const CommandError& refusal) {
-            error = refusal.what();
-        }
-        std::this_thread::sleep_for(retry_interval);
-    } while (error.find(busy_text) != error.npos && Clock::now() < deadline);
-    return error;
+try {
+    run({Action::checkpoint});
+    return {};
+} catch (const CommandError& error) {
+    return error.what();
 }
 
 void Group::prepare(const std::string& token, const Asked& asked)

@@ -56,6 +56,9 @@ private:
     using TimePoint = std::chrono::steady_clock::time_point;
     enum class Outcome : std::uint8_t { unknown, committed, dropped };
 
+    /// False: something else is being done with the group, and it is not the
+    /// last try.
+    bool run_once(const Asked& asked, bool last_try);
     void prepare(const std::string& token, const Asked& asked);
     void commit(const std::string& token);
     void drop(const std::string& token);

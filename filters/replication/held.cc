@@ -11,11 +11,12 @@ namespace {
 
 void sync_disk(Core& core)
 {
-    Request flush;
-    flush.op = Op::flush;
-    if (const int error = core.disk->execute(flush)) {
-        throw CommandError(fmt::format("the disk cannot be made durable: {}; nothing has changed",
-                                       std::strerror(error)));
+    if (const int error = core.sync_disk()) {
+        throw CommandError(fmt::format(
+            "the disk cannot be made durable: {}; nothing has changed.  What it has lost nobody "
+            "knows: put it right and start this server again, and what was written since the last "
+            "checkpoint is copied again",
+            std::strerror(error)));
     }
 }
 

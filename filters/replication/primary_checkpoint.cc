@@ -28,6 +28,8 @@ std::string PrimarySession::prepare_checkpoint(Turn& turn)
                            to_string(now.phase), now.reason.empty() ? "" : ": ", now.reason, left);
     }
     turn.session = now.session;
+    // Most of what the checkpoint makes durable, before the guest's writes wait.
+    device_.stream().flush(deadline);
     turn.began = clock_.now();
     if (!device_.begin_checkpoint(deadline)) {
         return "the secondary is not in sync, or requests of the guest do not end";
@@ -178,13 +180,14 @@ void PrimarySession::forget_what_is_confirmed()
         }
         number = status_.checkpoint;
     }
-    // No other checkpoint may begin now: it would start a new set of marks.
-    const auto turn = checkpoint_lock_.acquire_all(clock_.now());
-    if (!turn || !flush_local()) {
+    // All that the checkpoint has was written here before it was confirmed.
+    if (!flush_local()) {
         return;
     }
+    // No other checkpoint may begin now: it would start a new set of marks.
+    const auto turn = checkpoint_lock_.acquire_all(clock_.now());
     const std::lock_guard lock(mutex_);
-    if (confirmed_ != placed_ || number != status_.checkpoint) {
+    if (!turn || confirmed_ != placed_ || number != status_.checkpoint) {
         return;
     }
     if (const int error = device_.map().set_base(identity_.pair, number)) {

@@ -122,6 +122,7 @@ void SecondarySide::get_ready(std::shared_ptr<Device> next, bool background)
     view_ = std::make_shared<ViewExport>(core_);
     merge_ = std::make_unique<Merge>(core_);
     reclaim_ = std::make_unique<Reclaim>(core_);
+    writeback_ = std::make_unique<Writeback>(core_);
     actions_ = std::make_unique<Actions>(core_, *merge_, *reclaim_);
 }
 
@@ -161,6 +162,7 @@ void SecondarySide::after_fork()
     view_->start();
     resume();
     reclaim_->start();
+    writeback_->start();
     if (core_->state == State::failover) {
         merge_->start();
     }
@@ -201,6 +203,7 @@ void SecondarySide::cleanup()
     }
     merge_->stop(stop_limit);
     reclaim_->stop(stop_limit);
+    writeback_->stop(stop_limit);
     view_->stop(stop_limit);
     // A server that ends in good order has lost nothing that was acknowledged.
     if (core_->state == State::running && core_->active->commit() != 0) {

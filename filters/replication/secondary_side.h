@@ -8,6 +8,7 @@
 #include "filters/replication/core.h"
 #include "filters/replication/merge.h"
 #include "filters/replication/reclaim.h"
+#include "filters/replication/writeback.h"
 #include "filters/replication/side.h"
 
 namespace resilience::replication {
@@ -43,6 +44,7 @@ private:
     std::shared_ptr<Device> view_;
     std::unique_ptr<Merge> merge_;
     std::unique_ptr<Reclaim> reclaim_;
+    std::unique_ptr<Writeback> writeback_;
     std::unique_ptr<Actions> actions_;
 };
 

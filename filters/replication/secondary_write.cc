@@ -135,6 +135,7 @@ int modify_piece(Core& core, Request& request, std::uint32_t connection)
         return error;
     }
     const int error = core.disk->execute(request);
+    core.unsynced += request.length;
     core.writes++;  // when it has ended: a sync that began before does not cover it
     if (error != 0) {
         core.counters.write_errors++;
@@ -152,14 +153,14 @@ int modify(Core& core, Request& request, std::uint32_t connection)
                      [&](Request& piece) { return modify_piece(core, piece, connection); });
 }
 
-int flush(Core& core, Request& request, std::uint32_t connection)
+int flush(Core& core, std::uint32_t connection)
 {
     const auto guard = core.lock.acquire_lane(core.deadline());
     if (!guard) {
         return EIO;
     }
     const int error = refusal(core, connection);
-    return error != 0 ? error : core.disk->execute(request);
+    return error != 0 ? error : core.sync_disk();
 }
 
 }  // namespace
@@ -172,7 +173,7 @@ int serve_primary(Core& core, Request& request, std::uint32_t connection)
     case Op::write:
     case Op::zero:
     case Op::trim: return modify(core, request, connection);
-    case Op::flush: return flush(core, request, connection);
+    case Op::flush: return flush(core, connection);
     case Op::cache: return 0;
     }
     return EINVAL;

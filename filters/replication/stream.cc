@@ -8,7 +8,16 @@
 
 #include <fmt/format.h>
 
+#include "common/device/pending.h"
+
 namespace resilience::replication {
+
+namespace {
+
+/// Less is not worth a request of its own.
+constexpr std::uint64_t smallest_flush = 1 << 20;
+
+}  // namespace
 
 /// What the answers of a device find, however late they come.
 struct Stream::Shared {
@@ -167,7 +176,9 @@ Stream::Ticket Stream::append_locked(Change change, bool copy, bool waits)
         waiters_[entry.ticket] = std::nullopt;
     }
     queue_.push_back(std::move(entry));
-    shared_->wake();
+    if (queue_.size() == 1) {
+        shared_->wake();  // else it waits for what comes before this one
+    }
     return queue_.back().ticket;
 }
 
@@ -232,6 +243,22 @@ std::uint64_t Stream::copy_bytes() const
 
 // ---- checkpoints
 
+void Stream::flush(TimePoint deadline)
+{
+    std::shared_ptr<Device> device;
+    {
+        const std::lock_guard lock(shared_->mutex);
+        if (!device_ || counters_.sent_bytes - flushed_at_ < smallest_flush) {
+            return;
+        }
+        flushed_at_ = counters_.sent_bytes;
+        device = device_;
+    }
+    Request request;
+    request.op = Op::flush;
+    Pending(*device, request, {}, clock_).wait_until(deadline);
+}
+
 bool Stream::place_barrier()
 {
     const std::lock_guard lock(shared_->mutex);
@@ -240,7 +267,8 @@ bool Stream::place_barrier()
     }
     barrier_ = next_ticket_;
     barrier_broken_ = false;
-    shared_->wake();
+    shared_->asleep = false;
+    shared_->work.notify_one();  // also if it lingers
     return true;
 }
 
@@ -396,7 +424,7 @@ void Stream::wait_for_work(std::unique_lock<std::mutex>& lock, bool lingering)
     const TimePoint now = clock_.now();
     if (lingering) {
         clock_.wait_until(shared_->work, lock, now + options_.linger,
-                          [this] { return stopping_; });
+                          [this] { return stopping_ || barrier_ != 0; });
         return;
     }
     // A lost link is looked for now and then: nobody tells us.
@@ -451,7 +479,9 @@ void Stream::run()
             give_up_backlog();
         }
         shared_->progress.notify_all();
-        lingering = busy && options_.linger > Duration::zero();
+        // With a full window it is the next answer that counts, and no guest
+        // has to wake us for that.
+        lingering = busy && options_.linger > Duration::zero() && queue_.empty();
         wait_for_work(lock, lingering);
     }
     close_locked("stopped");

@@ -58,7 +58,7 @@ struct StreamOptions {
     std::size_t window_requests = 32;
     /// How long to look for more before sleeping until the next write wakes us.
     /// A write that has to wake a thread costs its guest a system call.
-    Duration linger = std::chrono::microseconds(500);
+    Duration linger = std::chrono::milliseconds(2);
 };
 
 /// A write or zero (without FUA), with its data if it is a write.
@@ -125,6 +125,10 @@ public:
 
     // ---- checkpoints
 
+    /// Has the secondary's disk made durable what it has by now, while all goes
+    /// on: then less is left for the checkpoint.  That it is not, or not in time,
+    /// is no error.
+    void flush(TimePoint deadline);
     /// What is appended from now on stays here until lift_barrier().  False if
     /// something is missed or there is no connection: no checkpoint then.
     bool place_barrier();
@@ -205,6 +209,7 @@ private:
     std::uint64_t flight_bytes_ = 0;
     bool failed_ = false;                   ///< a request, since on_trouble_ was called
     bool stopping_ = false;
+    std::uint64_t flushed_at_ = 0;          ///< sent_bytes, when flush() has sent one
     StreamCounters counters_;
 };
 
