@@ -93,4 +93,30 @@ one_of() { nbdcopy "$(uri_of b2)" - | od -An -tu1 -N1 | tr -d ' '; }
 standby b1
 ok "it comes back" comes phase a1 a2 in-sync
 one_moment "what both show is one moment still"
+
+# Whoever asks is gone when it has told one of them, and that one's disk fails then.
+kill $writer
+wait $writer 2> /dev/null
+for i in 1 2; do
+    on a$i
+    control group-prepare token=half action=checkpoint mode=unset force=false
+done
+on a1
+does "one of the disks makes a checkpoint" group-commit token=half
+on a2
+does "the other one cannot" group-drop token=half
+kill_nbdkit a1
+kill_nbdkit a2
+fails_like "then there is no failover to disks of different moments" \
+    'do not have the same checkpoint.*no disk of the group has done it' ask b1 replication-failover
+is "$(of state b1 b2)" "running running " "of neither"
+start_primary a1 b1 replication-group="$(control_of a2)" replication-name=a1
+start_primary a2 b2 replication-group="$(control_of a1)" replication-name=a2
+ok "the primaries are back" comes phase a1 a2 in-sync
+ok "and have a checkpoint of both made" ask a1 replication-checkpoint
+kill_nbdkit a1
+kill_nbdkit a2
+ok "to which both fail over" ask b2 replication-failover
+ok "together" comes state b1 b2 "done"
+one_moment "which is one moment"
 done_testing

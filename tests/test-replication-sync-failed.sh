@@ -45,6 +45,6 @@ kill_nbdkit b
 faulty_secondary
 on a
 in_sync_comes "the server is started again, and what was written since is copied"
-does "a checkpoint" replication-checkpoint
+ok "a checkpoint" wait_for 20 control replication-checkpoint
 ok "with what was lost" view_io b 'read -P 0x22 0 64k' 'read -P 0x33 64k 64k'
 done_testing

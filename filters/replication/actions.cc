@@ -70,9 +70,13 @@ std::unique_ptr<Prepared> Actions::prepare(const Asked& asked)
         return nullptr;
     }
     switch (asked.action) {
-    case Action::start: held->then = [this](Held& h) { start(h); }; break;
+    case Action::start:
+        held->then = [this, moment = asked.moment](Held& h) { start(h, moment); };
+        break;
     case Action::checkpoint:
-        held->then = [this](Held& h) { checkpoint(h, core_->header().checkpoint + 1); };
+        held->then = [this, moment = asked.moment](Held& h) {
+            checkpoint(h, core_->header().checkpoint + 1, moment);
+        };
         break;
     case Action::stop: held->then = [this](Held& h) { stop(h); }; break;
     case Action::failover: held->then = [this](Held& h) { failover(h); }; break;
@@ -89,12 +93,13 @@ std::string Actions::failover_error(bool force) const
            "complete, or the files of hidden were lost.  With force the disk is taken as it is";
 }
 
-void Actions::start(Held& held)
+void Actions::start(Held& held, std::uint64_t moment)
 {
     LayerHeader header = core_->header();
     header.state = State::running;
     header.checkpoint++;
     header.checkpoint_time = wall_clock();
+    header.moment = moment;
     header.syncing = false;
     header.nothing_saved = false;
     must(core_->set_identity(note_checkpoint(core_->identity())), "the identity cannot be stored");
@@ -108,10 +113,11 @@ void Actions::start(Held& held)
     core_->reporter.state(State::running, core_->identity().epoch);
 }
 
-void Actions::checkpoint(Held& held, std::uint64_t number)
+void Actions::checkpoint(Held& held, std::uint64_t number, std::uint64_t moment)
 {
     LayerHeader header = core_->header();
     header.checkpoint = number;
+    header.moment = moment;
     header.checkpoint_time = wall_clock();
     header.nothing_saved = false;
     must(core_->set_header(header, true), "the checkpoint cannot be stored");

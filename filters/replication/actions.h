@@ -42,8 +42,8 @@ public:
     Answer obey(const wire::Command& command);
 
 private:
-    void start(Held& held);
-    void checkpoint(Held& held, std::uint64_t number);
+    void start(Held& held, std::uint64_t moment);
+    void checkpoint(Held& held, std::uint64_t number, std::uint64_t moment);
     void stop(Held& held);
     void failover(Held& held);
     std::string failover_error(bool force) const;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/replication/group.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -69,7 +71,7 @@ void Group::add_commands(CommandTable& table)
                                                      : Mode::unset;
                   asked.force = arguments["force"].get<bool>();
                   prepare(arguments["token"].get<std::string>(), asked);
-                  return Json::object();
+                  return Json{{"moment", fmt::format("{:016x}", side_.moment())}};
               });
     table.add("group-commit", "used between the disks of a group: do it", {token},
               [this](const Json& arguments) {
@@ -142,12 +144,15 @@ bool Group::run_once(const Asked& asked, bool last_try)
                 prepare(token, asked);
                 continue;
             }
-            call(member, "group-prepare",
-                 {{"token", token},
-                  {"action", std::string(to_string(asked.action))},
-                  {"mode", std::string(to_string(asked.mode))},
-                  {"force", asked.force}},
-                 decide_until);
+            const Json ready = call(member, "group-prepare",
+                                    {{"token", token},
+                                     {"action", std::string(to_string(asked.action))},
+                                     {"mode", std::string(to_string(asked.mode))},
+                                     {"force", asked.force}},
+                                    decide_until);
+            if (asked.action == Action::failover && !asked.force) {
+                compare_moments(ready.value("moment", std::string()), member.socket);
+            }
         }
         if (Clock::now() >= decide_until) {
             throw CommandError("the disks of the group were not ready in time");
@@ -191,6 +196,18 @@ bool Group::run_once(const Asked& asked, bool last_try)
     return true;
 }
 
+/// A failover of disks whose last checkpoints are not one would make a machine
+/// that never was.
+void Group::compare_moments(const std::string& theirs, const std::string& socket) const
+{
+    if (theirs != fmt::format("{:016x}", side_.moment())) {
+        throw CommandError(fmt::format(
+            "this disk and '{}' do not have the same checkpoint: the last one was made on some disks "
+            "of the group only.  With force each is taken as of its own",
+            socket));
+    }
+}
+
 std::string Group::checkpoint()
 try {
     run({Action::checkpoint});
@@ -199,8 +216,9 @@ try {
     return error.what();
 }
 
-void Group::prepare(const std::string& token, const Asked& asked)
+void Group::prepare(const std::string& token, Asked asked)
 {
+    asked.moment = std::max<std::uint64_t>(XXH3_64bits(token.data(), token.size()), 1);
     {
         const std::lock_guard lock(mutex_);
         if (!token_.empty()) {

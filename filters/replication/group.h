@@ -14,8 +14,11 @@
 // too, or else lets go.  Nobody is told to do it later than half of the time
 // that members wait, so no two of them can decide differently.
 //
-// What this cannot undo: a member whose disk fails at the very last step.  It is
-// said then which of them has not done it.
+// What this cannot undo: a member that fails at the very last step.  It is said
+// then which of them has not done it.  A primary makes the checkpoint of all as
+// soon as the other side is back; and each secondary keeps which checkpoint of
+// the group it has, so that a failover before that is refused (without force),
+// rather than showing disks of different moments.
 
 #include <condition_variable>
 #include <deque>
@@ -59,7 +62,8 @@ private:
     /// False: something else is being done with the group, and it is not the
     /// last try.
     bool run_once(const Asked& asked, bool last_try);
-    void prepare(const std::string& token, const Asked& asked);
+    void prepare(const std::string& token, Asked asked);
+    void compare_moments(const std::string& theirs, const std::string& socket) const;
     void commit(const std::string& token);
     void drop(const std::string& token);
     Outcome outcome(const std::string& token);

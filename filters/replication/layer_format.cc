@@ -29,7 +29,8 @@ constexpr std::size_t checkpoint = 48;
 constexpr std::size_t checkpoint_time = 56;
 constexpr std::size_t partner = 64;
 constexpr std::size_t flags = 72;
-constexpr std::size_t end = 80;
+constexpr std::size_t moment = 80;
+constexpr std::size_t end = 88;
 }  // namespace at
 
 // The id must be in the first sector, which is looked at before its checksum.
@@ -79,6 +80,7 @@ mapfile::Payload encode_layer_header(const LayerHeader& header)
     put_le(out, at::checkpoint, header.checkpoint);
     put_le(out, at::checkpoint_time, header.checkpoint_time);
     put_le(out, at::partner, header.partner);
+    put_le(out, at::moment, header.moment);
     put_le(out, at::flags,
            (header.syncing ? flag_syncing : 0U) |
                (header.nothing_saved ? flag_nothing_saved : 0U));
@@ -114,6 +116,7 @@ LayerHeader decode_layer_header(std::span<const std::byte> bytes, mapfile::Page&
     header.generation = get_le<std::uint64_t>(payload, at::generation);
     header.checkpoint = get_le<std::uint64_t>(payload, at::checkpoint);
     header.checkpoint_time = get_le<std::uint64_t>(payload, at::checkpoint_time);
+    header.moment = get_le<std::uint64_t>(payload, at::moment);
     header.syncing = (flags & flag_syncing) != 0;
     header.nothing_saved = (flags & flag_nothing_saved) != 0;
     check(header, kind, state, flags);

@@ -36,6 +36,7 @@ struct LayerHeader {
     std::uint64_t checkpoint_time = 0;  ///< ns since 1970
     bool syncing = false;               ///< between sync-begin and sync-end
     bool nothing_saved = false;         ///< there is no checkpoint, so nothing is kept
+    std::uint64_t moment = 0;           ///< of the checkpoint of a group; 0: of none
 
     friend bool operator==(const LayerHeader&, const LayerHeader&) = default;
 };

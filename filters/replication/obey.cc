@@ -121,7 +121,7 @@ Actions::Answer Actions::wire_checkpoint(const wire::Command& command)
     if (!core_->fence.current(command.session)) {
         return refused(Refusal::no_session, "another session has begun");
     }
-    checkpoint(held, command.checkpoint);
+    checkpoint(held, command.checkpoint, command.moment);
     return {};
 }
 

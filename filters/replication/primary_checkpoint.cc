@@ -43,7 +43,28 @@ std::string PrimarySession::prepare_checkpoint(Turn& turn)
         cancel_checkpoint(turn);
         return "the secondary was lost, or fell behind, before it had all";
     }
+    // Nothing may have been on its way, so nothing is known of it yet.
+    if (turn.moment != 0 && !is_there(turn.session)) {
+        cancel_checkpoint(turn);
+        return "the secondary does not answer";
+    }
     return {};
+}
+
+/// Whether the secondary answers, in this session.
+bool PrimarySession::is_there(std::uint64_t session)
+{
+    const auto turn = peer_turn();
+    const auto status = turn ? peer_.status() : std::nullopt;
+    if (status && status->session == session) {
+        heard(*status);
+        return true;
+    }
+    const std::lock_guard lock(mutex_);
+    status_.unanswered += status ? 0 : 1;
+    status_.last_error = status ? "the secondary has ended the session" : peer_.error();
+    broken_ = true;
+    return false;
 }
 
 void PrimarySession::cancel_checkpoint(Turn& turn)
@@ -62,7 +83,10 @@ std::string PrimarySession::commit_checkpoint(Turn& turn)
         number = std::max(status_.checkpoint, status_.peer.checkpoint) + 1;
     }
     const auto answer = exchange(wire::Kind::checkpoint, turn.session,
-                                 [&](wire::Command& command) { command.checkpoint = number; });
+                                 [&](wire::Command& command) {
+                                     command.checkpoint = number;
+                                     command.moment = turn.moment;
+                                 });
     const bool made = accepted(answer);
     {
         const std::lock_guard lock(mutex_);

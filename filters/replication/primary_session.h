@@ -99,6 +99,7 @@ public:
         std::uint64_t session = 0;
         bool barrier = false;
         TimePoint began{};
+        std::uint64_t moment = 0;  ///< of a group
     };
     std::string prepare_checkpoint(Turn& turn);
     std::string commit_checkpoint(Turn& turn);
@@ -152,6 +153,7 @@ private:
 
     // In sync.
     bool serve();
+    bool is_there(std::uint64_t session);
     bool is_checkpoint_due(TimePoint now);
     bool checkpoint_if_due();
     void forget_what_is_confirmed();

@@ -84,8 +84,9 @@ private:
 /// A checkpoint that is ready to be made: the guest's later writes wait for it.
 class PrimarySide::PreparedCheckpoint final : public Prepared {
 public:
-    explicit PreparedCheckpoint(PrimarySession& session) : session_(session)
+    PreparedCheckpoint(PrimarySession& session, std::uint64_t moment) : session_(session)
     {
+        turn_.moment = moment;
         const std::string error = session_.prepare_checkpoint(turn_);
         if (!error.empty()) {
             session_.cancel_checkpoint(turn_);
@@ -293,7 +294,7 @@ std::unique_ptr<Prepared> PrimarySide::prepare(const Asked& asked)
         break;
     case Action::checkpoint:
         if (proceeds(rule_checkpoint(state(), Mode::primary))) {
-            return std::make_unique<PreparedCheckpoint>(*session_);
+            return std::make_unique<PreparedCheckpoint>(*session_, asked.moment);
         }
         break;
     case Action::failover:

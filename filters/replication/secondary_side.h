@@ -34,6 +34,7 @@ public:
         return actions_->prepare(asked);
     }
     Json query() const override;
+    std::uint64_t moment() const override { return core_->hidden->header_copy().moment; }
 
 private:
     void resume();

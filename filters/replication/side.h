@@ -26,6 +26,7 @@ struct Asked {
     Action action = Action::checkpoint;
     Mode mode = Mode::unset;  ///< start: as what; else it has no meaning
     bool force = false;       ///< failover: even if there is no checkpoint
+    std::uint64_t moment = 0; ///< checkpoint, start: what all disks of a group call it
 };
 
 /// An action that a side is ready for.  Destroyed without commit(), it has
@@ -63,6 +64,9 @@ public:
     virtual std::unique_ptr<Prepared> prepare(const Asked& asked) = 0;
     /// What query-replication returns, beside what is the same for both sides.
     virtual Json query() const = 0;
+    /// Which checkpoint of a group a failover would go back to; 0: one of this
+    /// disk alone, or there is none to go back to.
+    virtual std::uint64_t moment() const { return 0; }
     /// A checkpoint that nobody has asked for is made by `make`, for all disks of
     /// a group, which returns what is wrong; empty if nothing is.  Before
     /// after_fork().

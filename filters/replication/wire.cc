@@ -35,6 +35,7 @@ namespace command_at {
 constexpr std::size_t done = 72;
 constexpr std::size_t total = 80;
 constexpr std::size_t flags = 88;
+constexpr std::size_t moment = 96;
 constexpr std::size_t hash = command_bytes - 8;
 }  // namespace command_at
 
@@ -57,7 +58,7 @@ constexpr std::size_t hash = status_bytes - 8;
 static_assert(at::pair + sizeof(PairId) == at::epoch);
 static_assert(at::checkpoint + 8 == command_at::done);
 static_assert(at::checkpoint + 8 == status_at::checkpoint_time);
-static_assert(command_at::flags + 4 <= command_at::hash);
+static_assert(command_at::moment + 8 <= command_at::hash);
 static_assert(status_at::text + largest_text <= status_at::hash);
 
 enum StatusFlag : std::uint32_t {
@@ -127,6 +128,7 @@ std::array<std::byte, command_bytes> encode(const Command& command)
     put_le(bytes, at::checkpoint, command.checkpoint);
     put_le(bytes, command_at::done, command.done);
     put_le(bytes, command_at::total, command.total);
+    put_le(bytes, command_at::moment, command.moment);
     put_le(bytes, command_at::flags, command.flags);
     seal(bytes);
     return bytes;
@@ -154,6 +156,7 @@ Command decode_command(std::span<const std::byte> bytes)
     command.checkpoint = get_le<std::uint64_t>(bytes, at::checkpoint);
     command.done = get_le<std::uint64_t>(bytes, command_at::done);
     command.total = get_le<std::uint64_t>(bytes, command_at::total);
+    command.moment = get_le<std::uint64_t>(bytes, command_at::moment);
     return command;
 }
 

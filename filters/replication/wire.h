@@ -105,6 +105,7 @@ struct Command {
     std::uint64_t checkpoint = 0;
     std::uint64_t done = 0;        ///< bytes
     std::uint64_t total = 0;       ///< bytes
+    std::uint64_t moment = 0;      ///< checkpoint: the same for all disks of a group; 0: alone
 
     friend bool operator==(const Command&, const Command&) = default;
 };
