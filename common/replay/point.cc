@@ -189,6 +189,8 @@ public:
         : index_(index), state_(state), entries_(entries),
           volatile_(volatile_entries(index, entries))
     {
+        std::ranges::set_union(volatile_, in_flight_entries(index, entries),
+                               std::back_inserter(may_lack_));
     }
 
     State resolve(const std::vector<Clause>& clauses)
@@ -222,7 +224,7 @@ private:
             fail(fmt::format("entry {} is not done in this state, which has the first {} entries",
                              *value, entries_));
         }
-        if (!std::ranges::binary_search(volatile_, *value)) {
+        if (!std::ranges::binary_search(may_lack_, *value)) {
             fail(fmt::format("entry {} cannot be missing: {}; {}", *value,
                              why_durable(index_, *value), candidates()));
         }
@@ -231,13 +233,13 @@ private:
 
     std::string candidates() const
     {
-        if (volatile_.empty()) {
+        if (may_lack_.empty()) {
             return "in this state no entry can be missing";
         }
-        return volatile_.size() <= 16
-                   ? fmt::format("the entries that can are {}", fmt::join(volatile_, ","))
-                   : fmt::format("{} entries from {} to {} can", volatile_.size(),
-                                 volatile_.front(), volatile_.back());
+        return may_lack_.size() <= 16
+                   ? fmt::format("the entries that can are {}", fmt::join(may_lack_, ","))
+                   : fmt::format("{} entries from {} to {} can", may_lack_.size(),
+                                 may_lack_.front(), may_lack_.back());
     }
 
     void add_list(std::string_view key, std::string_view value,
@@ -301,12 +303,14 @@ private:
         const auto is_torn = [&](std::uint64_t entry) {
             return std::ranges::binary_search(torn_, entry, {}, &Tear::entry);
         };
-        for (const std::uint64_t entry : volatile_) {
+        for (const std::uint64_t entry : may_lack_) {
             if (is_torn(entry)) {
                 if (drop_ && drop_->contains(entry)) {
                     fail(fmt::format("entry {} is both dropped and torn", entry));
                 }
-            } else if (drop_ ? drop_->contains(entry) : keep_ && !keep_->contains(entry)) {
+            } else if (drop_ ? drop_->contains(entry)
+                             : keep_ && !keep_->contains(entry) &&
+                                   std::ranges::binary_search(volatile_, entry)) {
                 state.dropped.push_back(entry);
             }
         }
@@ -318,6 +322,7 @@ private:
     const std::string_view state_;
     const std::uint64_t entries_;
     const std::vector<std::uint64_t> volatile_;
+    std::vector<std::uint64_t> may_lack_;  ///< with those in flight; ascending
     std::optional<std::set<std::uint64_t>> drop_;
     std::optional<std::set<std::uint64_t>> keep_;
     std::vector<Tear> torn_;
@@ -418,13 +423,14 @@ std::string to_string(const LogIndex& index, const State& state)
     const bool clauses = !state.dropped.empty() || !state.torn.empty();
     std::string text = name_point(index, state.entries, clauses);
     if (!state.dropped.empty()) {
+        const auto open = volatile_entries(index, state.entries);
         std::vector<std::uint64_t> kept;
-        std::ranges::set_difference(volatile_entries(index, state.entries), state.dropped,
-                                    std::back_inserter(kept));
+        std::ranges::set_difference(open, state.dropped, std::back_inserter(kept));
         std::erase_if(kept, [&](std::uint64_t entry) {
             return std::ranges::binary_search(state.torn, entry, {}, &Tear::entry);
         });
-        text += kept.size() < state.dropped.size()
+        const bool can_keep = std::ranges::includes(open, state.dropped);
+        text += can_keep && kept.size() < state.dropped.size()
                     ? fmt::format(":keep={}", fmt::join(kept, ","))
                     : fmt::format(":drop={}", fmt::join(state.dropped, ","));
     }
@@ -454,10 +460,78 @@ std::vector<std::uint64_t> volatile_entries(const LogIndex& index, std::uint64_t
     const auto& flushes = index.flushes();
     const auto after = std::ranges::lower_bound(flushes, entries);
     std::uint64_t entry = after == flushes.begin() ? 0 : *std::prev(after);
+    // But for what was answered only when the flush was under way.
+    const std::uint64_t flush = entry;
+    while (entry > 0 && index[flush].extended != 0 && index[entry - 1].extended != 0 &&
+           index[entry - 1].completed > index[flush].issued) {
+        entry--;
+    }
     std::vector<std::uint64_t> result;
     for (; entry < entries; entry++) {
         const Record& record = index[entry];
         if (record.changes() && !record.is_fua()) {
+            result.push_back(entry);
+        }
+    }
+    return result;
+}
+
+namespace {
+
+/// The earliest moment of a crash that can leave the first entries of a log
+/// behind: they have all been issued.
+struct EarliestCrash {
+    std::uint64_t sequence = 0;    ///< nothing later had to be issued
+    std::uint64_t known_from = 0;  ///< entry; of those before it nothing is known
+};
+
+EarliestCrash earliest_crash(const LogIndex& index, std::uint64_t entries)
+{
+    EarliestCrash crash;
+    for (std::uint64_t entry = entries; entry-- > 0;) {
+        const Record& record = index[entry];
+        if (record.extended == 0) {
+            crash.known_from = entry + 1;
+            break;
+        }
+        // A point behind a flush says that it is done.
+        const bool is_done = record.is_flush() && entry + 1 == entries;
+        crash.sequence = std::max(crash.sequence, is_done ? record.completed : record.issued);
+        // Entries stand in the order in which they were completed, but flushes in
+        // that of their issue: all before this one was issued earlier still.
+        if (!record.is_flush() && record.completed <= crash.sequence) {
+            break;
+        }
+    }
+    return crash;
+}
+
+}  // namespace
+
+std::vector<std::uint64_t> in_flight_entries(const LogIndex& index, std::uint64_t entries)
+{
+    entries = std::min(entries, index.size());
+    std::vector<std::uint64_t> result;
+    if (entries == 0) {
+        return result;
+    }
+    const EarliestCrash crash = earliest_crash(index, entries);
+    const auto is_done = [&](std::uint64_t entry) {
+        return entry < crash.known_from || index[entry].completed <= crash.sequence;
+    };
+    const auto& flushes = index.flushes();
+    auto flush = std::ranges::lower_bound(flushes, entries);
+    const std::uint64_t last_flush = flush == flushes.begin() ? 0 : *std::prev(flush);
+    while (flush != flushes.begin() && !is_done(*std::prev(flush))) {
+        --flush;
+    }
+    // Between the two, flushes are in flight.
+    const std::uint64_t last_done = flush == flushes.begin() ? 0 : *std::prev(flush);
+    for (std::uint64_t entry = last_done; entry < entries; entry++) {
+        const Record& record = index[entry];
+        const bool may_lack = record.is_fua() ? entry + 1 == entries || !is_done(entry)
+                                              : entry < last_flush;
+        if (record.changes() && may_lack) {
             result.push_back(entry);
         }
     }

@@ -4,6 +4,7 @@
 // Makes small dm-log-writes logs, entry by entry, for the tests of what reads
 // them.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -49,6 +50,12 @@ public:
         part_ = {offset, length};
         return write(sector, body);
     }
+    /// The next entry was issued and completed then: with others in between.
+    LogBuilder& at(std::uint64_t issued, std::uint64_t completed)
+    {
+        times_ = {issued, completed};
+        return *this;
+    }
     LogBuilder& zero(std::uint64_t sector, std::uint64_t sectors)
     {
         return add({sector, sectors, 0}, Kind::zero, Bytes(sectors * sector_size_));
@@ -69,8 +76,9 @@ public:
             EntryExtension extension;
             extension.kind = kind;
             extension.fua = entry.is_fua();
-            extension.issued = ++sequence_;
-            extension.completed = ++sequence_;
+            extension.issued = times_ ? times_->first : ++sequence_;
+            extension.completed = times_ ? times_->second : ++sequence_;
+            sequence_ = std::max(sequence_, extension.completed);
             extension.offset = part_ ? part_->first : entry.sector * sector_size_;
             extension.length = part_ ? part_->second : entry.sectors * sector_size_;
             extension.log_id = *log_id_;
@@ -78,6 +86,7 @@ public:
             entry.extension = extension;
         }
         part_.reset();
+        times_.reset();
         HeaderBytes header;
         encode(entry, header);
         Bytes sector(sector_size_);
@@ -114,6 +123,7 @@ private:
     const std::uint32_t sector_size_;
     std::optional<std::uint32_t> log_id_;
     std::optional<std::pair<std::uint64_t, std::uint64_t>> part_;
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> times_;
     std::optional<std::uint64_t> counted_;
     std::uint64_t entries_ = 0;
     std::uint64_t sequence_ = 0;

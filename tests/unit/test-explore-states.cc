@@ -175,6 +175,45 @@ TEST_CASE("torn finds each sector of a write of two, with and without what follo
     CHECK(states_of(index, options).empty());
 }
 
+TEST_CASE("a FUA write in flight can be torn, with and without what came before")
+{
+    LogBuilder log;
+    const LogIndex index =
+        index_of(log.write(0, 1, 1).write(8, 2, 2, flag_fua).write(16, 1, 3).flush());
+    StateOptions options = options_for(index);
+    options.torn = true;
+    const auto states = states_of(index, options);
+    for (const char* name : {"2:torn=1:0", "2:torn=1:1", "2:keep=:torn=1:0", "2:keep=:torn=1:1"}) {
+        INFO(name);
+        CHECK(contains(states, name));
+    }
+    CHECK(!contains(states, "3:torn=1:0"));  // it was done when entry 2 came
+    options.tear = 1024;
+    CHECK(states_of(index, options).empty());
+}
+
+TEST_CASE("what overlaps with a flush is shown before the flush is done")
+{
+    // 0 write   1 flush   2 write, while the flush was under way   3 write, after it
+    LogBuilder log;
+    const LogIndex index =
+        index_of(log.extended().at(1, 2).write(0, 1, 1).at(3, 6).flush().at(4, 5).write(1, 1, 2)
+                     .at(7, 8).write(2, 1, 3));
+    StateOptions options = options_for(index);
+    options.subset = true;
+    const auto states = states_of(index, options);
+    CHECK(contains(states, "3:drop=0"));     // what was to come later, alone
+    CHECK(contains(states, "e0:keep="));
+    CHECK(contains(states, "e1:drop=2"));
+    CHECK(!contains(states, "e1:drop=0"));  // entry 3 waited for the flush
+    // In a log without the extension nobody knows.
+    const LogIndex plain = index_of(LogBuilder().write(0, 1, 1).flush().write(1, 1, 2)
+                                        .write(2, 1, 3));
+    CHECK(!contains(states_of(plain, options), "3:drop=0"));
+    options.from = 1;
+    CHECK(!contains(states_of(index, options), "3:drop=0"));
+}
+
 TEST_CASE("units of a tear are those of the device, not of the write")
 {
     Record record;

@@ -25,6 +25,24 @@ LogIndex index_of(const LogBuilder& builder)
     return LogIndex::scan(LogFile(folder / "log"));
 }
 
+// 0 write   1 FUA write, in flight until 2 is done   2 write   3 write
+LogIndex overlapping_fua()
+{
+    LogBuilder log;
+    return index_of(log.extended().at(1, 2).write(0, 1, 1).at(3, 6).write(1, 2, 2, flag_fua)
+                        .at(4, 7).write(3, 1, 3).at(8, 9).write(4, 1, 4));
+}
+
+// 0 write   1 flush, in flight until 2 and 3 are done   2 write   3 FUA write   4 mark
+// 5 write
+LogIndex overlapping_flush()
+{
+    LogBuilder log;
+    return index_of(log.extended().at(1, 2).write(0, 1, 1).at(3, 8).flush()
+                        .at(4, 5).write(1, 1, 2).at(6, 7).write(2, 1, 3, flag_fua)
+                        .at(9, 10).mark("answered").at(11, 12).write(3, 1, 4));
+}
+
 // 0 mark a   1 write   2 write FUA   3 flush   4 write x4   5 mark b   6 discard   7 write
 // 8 flush    9 mark b  10 write      11 mark x:drop=1
 LogIndex sample()
@@ -102,7 +120,7 @@ TEST_CASE("states that cannot be say why")
     for (const auto& [name, text] : std::vector<std::pair<std::string, std::string>>{
              {"e1:drop=3", "entry 3 cannot be missing: it changes nothing"},
              {"e1:drop=5", "it is a mark"}, {"e1:drop=1", "a flush after it"},
-             {"e0:drop=2", "it is FUA"}, {"e1:drop=8", "is not done"}, {"e1:drop=", "no number"},
+             {"4:drop=2", "it is FUA"}, {"e1:drop=8", "is not done"}, {"e1:drop=", "no number"},
              {"e1:drop=x", "'x' is no number"}, {"e1:drop=4:keep=6", "not both"},
              {"e1:torn=4", "ENTRY:SECTORS"}, {"e1:torn=4:4", "which has 0 to 3"},
              {"e1:torn=4:", "no sectors"}, {"e1:torn=4:3-1", "no sectors"},
@@ -111,6 +129,57 @@ TEST_CASE("states that cannot be say why")
              {"e1:lost=4", ":drop=, :keep= or :torn="}, {"e1:drop=4;keep=6", "no number"}}) {
         INFO(name);
         CHECK_THROWS_WITH(resolve_state(index, name), Contains(text));
+    }
+}
+
+TEST_CASE("a write that was answered while a flush was under way is not covered by it")
+{
+    const LogIndex index = index_of(LogBuilder().extended().at(1, 2).write(0, 1, 1)
+                                        .at(3, 6).write(1, 1, 2).at(4, 7).flush()
+                                        .at(8, 9).write(2, 1, 3));
+    CHECK(volatile_entries(index, 3) == Numbers{1});
+    CHECK(volatile_entries(index, 4) == Numbers{1, 3});
+    CHECK(resolve_state(index, "end:keep=3") == State{4, {1}, {}});
+}
+
+TEST_CASE("a FUA write that nothing came after may be in flight")
+{
+    // Without the extension: only the last entry.
+    const LogIndex plain = sample();
+    CHECK(in_flight_entries(plain, 3) == Numbers{2});
+    CHECK(in_flight_entries(plain, 2) == Numbers{});
+    CHECK(in_flight_entries(plain, 5) == Numbers{});
+    CHECK(resolve_state(plain, "3:drop=2") == State{3, {2}, {}});
+    CHECK(resolve_state(plain, "3:drop=1,2") == State{3, {1, 2}, {}});
+    CHECK(resolve_state(plain, "3:keep=") == State{3, {1}, {}});  // as ever
+    CHECK(to_string(plain, {3, {1, 2}, {}}) == "e0:drop=1,2");
+    CHECK(to_string(plain, {3, {}, {{2, {0}}}}) == "e0:torn=2:0");
+    CHECK_THROWS_WITH(resolve_state(plain, "5:drop=2"), Contains("cannot be missing"));
+    // With it: as long as all that is there was issued before it was done.
+    const LogIndex index = overlapping_fua();
+    CHECK(in_flight_entries(index, 2) == Numbers{1});
+    CHECK(in_flight_entries(index, 3) == Numbers{1});
+    CHECK(in_flight_entries(index, 4) == Numbers{});
+    CHECK(resolve_state(index, "3:torn=1:1") == State{3, {}, {{1, {1}}}});
+    CHECK_THROWS_WITH(resolve_state(index, "end:torn=1:1"), Contains("it is FUA"));
+}
+
+TEST_CASE("what came while a flush was under way can be there without what it covers")
+{
+    const LogIndex index = overlapping_flush();
+    CHECK(in_flight_entries(index, 2) == Numbers{});  // behind a flush that is done
+    CHECK(in_flight_entries(index, 3) == Numbers{0});
+    CHECK(in_flight_entries(index, 4) == Numbers{0, 3});
+    // Who sets a mark has seen the answer.
+    CHECK(in_flight_entries(index, 5) == Numbers{});
+    CHECK(in_flight_entries(index, 6) == Numbers{});
+    CHECK(resolve_state(index, "3:drop=0") == State{3, {0}, {}});
+    CHECK(resolve_state(index, "3:keep=") == State{3, {2}, {}});  // as ever
+    CHECK(resolve_state(index, "4:drop=0:torn=3:0") == State{4, {0}, {{3, {0}}}});
+    CHECK_THROWS_WITH(resolve_state(index, "5:drop=0"), Contains("a flush after it"));
+    for (const State& state : {State{3, {0}, {}}, State{3, {0, 2}, {}}, State{4, {0, 2, 3}, {}}}) {
+        INFO(to_string(index, state));
+        CHECK(resolve_state(index, to_string(index, state)) == state);
     }
 }
 

@@ -64,7 +64,7 @@ Contents::Contents(std::shared_ptr<const Timeline> timeline, std::shared_ptr<Dev
 StateContent Contents::of(const State& state)
 {
     StateContent content;
-    content.epoch = epoch_at(state.entries);
+    content.epoch = epochs_from(first_missing(state), state.entries);
     content.map = timeline_->at(state);
     content.device = content.epoch->device;
     for (std::size_t i = 0; i < content.epoch->places.size(); i++) {
@@ -73,6 +73,52 @@ StateContent Contents::of(const State& state)
         content.device -= content.epoch->before[i];
     }
     return content;
+}
+
+ContentValue Contents::value_over(const ContentMap& map, Device& device) const
+{
+    ContentValue sum;
+    std::vector<std::byte> sector(sector_size_);
+    std::uint64_t done = 0;  // bytes
+    for (const Piece& piece : map.pieces()) {
+        std::uint64_t at = std::max(done, piece.offset / sector_size_ * sector_size_);
+        for (; at < piece.end(); at += sector_size_) {
+            Request request;
+            request.op = Op::read;
+            request.offset = at;
+            request.length = std::min<std::uint64_t>(sector_size_, device.size() - at);
+            std::ranges::fill(sector, std::byte{0});
+            request.into = std::span(sector).first(request.length);
+            require(device, request);
+            if (base_ != nullptr || !is_zero(sector)) {
+                sum += hash(sector, at / sector_size_);
+            }
+        }
+        done = at;
+    }
+    return sum;
+}
+
+/// What a state may differ in that lacks nothing before entry `first`.
+std::shared_ptr<const EpochPlaces> Contents::epochs_from(std::uint64_t first,
+                                                         std::uint64_t entries)
+{
+    const auto last = epoch_at(entries);
+    if (first >= last->begin) {
+        return last;
+    }
+    const auto begin = std::prev(epochs_.upper_bound(first))->second;
+    auto& wide = wide_[{begin->begin, last->end}];
+    if (!wide) {
+        const auto places = places_of(begin->begin, last->end);
+        places->device = begin->device;
+        const ContentMap before = timeline_->at(begin->begin);
+        for (const ByteRange& place : places->places) {
+            places->before.push_back(value(before, place));
+        }
+        wide = places;
+    }
+    return wide;
 }
 
 /// The epoch in which the first `entries` entries end.
@@ -115,6 +161,7 @@ std::shared_ptr<EpochPlaces> Contents::places_of(std::uint64_t begin, std::uint6
     }
     auto epoch = std::make_shared<EpochPlaces>();
     epoch->begin = begin;
+    epoch->end = end;
     std::int64_t covered = 0;
     for (auto cut = cuts.begin(); cut != cuts.end(); ++cut) {
         covered += cut->second;

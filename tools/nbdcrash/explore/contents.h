@@ -19,6 +19,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/device/device.h"
@@ -45,9 +46,11 @@ struct ContentValueHash {
 /// question.
 ContentValue value_of_mark(std::string_view name);
 
-/// The places that one epoch wrote, from its first entry on.
+/// The places that one epoch wrote, from its first entry on; or several epochs, for
+/// states in which a flush is still in flight.
 struct EpochPlaces {
     std::uint64_t begin = 0;             ///< entries: all before is the same in each state
+    std::uint64_t end = 0;               ///< entries
     std::vector<ByteRange> places;       ///< ascending, in whole log sectors
     std::vector<ContentValue> before;    ///< of each place, before the epoch
     ContentValue device;                 ///< the whole device, before the epoch
@@ -71,8 +74,13 @@ public:
 
     StateContent of(const writelog::State& state);
 
+    /// Of all sectors that `map`, a map of any log over a state of this one, has put
+    /// something into: what `device` holds there.
+    ContentValue value_over(const writelog::ContentMap& map, Device& device) const;
+
 private:
     std::shared_ptr<const EpochPlaces> epoch_at(std::uint64_t entries);
+    std::shared_ptr<const EpochPlaces> epochs_from(std::uint64_t first, std::uint64_t entries);
     std::shared_ptr<EpochPlaces> places_of(std::uint64_t begin, std::uint64_t end) const;
     ContentValue value(const writelog::ContentMap& map, const ByteRange& range);
     ContentValue value_of_piece(const writelog::Piece& piece);
@@ -96,6 +104,8 @@ private:
     const std::uint64_t sector_size_;
     /// By EpochPlaces::begin, in order without gaps.
     std::map<std::uint64_t, std::shared_ptr<const EpochPlaces>> epochs_;
+    /// Those of several epochs, by begin and end.
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::shared_ptr<const EpochPlaces>> wide_;
     std::uint64_t next_epoch_;  ///< begin of the first one that is not in epochs_
     ContentValue next_device_;
     std::unordered_map<Key, ContentValue, KeyHash> hashed_;

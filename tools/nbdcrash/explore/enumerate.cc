@@ -2,6 +2,7 @@
 #include "tools/nbdcrash/explore/enumerate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "tools/nbdcrash/explore/tears.h"
@@ -13,6 +14,7 @@ using namespace writelog;
 namespace {
 
 constexpr std::size_t portion = 64;
+constexpr unsigned most_fua_tears = 8;  // at random, together with subsets
 
 /// Entries of `open` whose bit in `mask` is set.
 std::vector<std::uint64_t> chosen(const std::vector<std::uint64_t>& open, std::uint64_t mask)
@@ -50,21 +52,54 @@ Enumerator::Enumerator(const LogIndex& index, const StateOptions& options)
 
 void Enumerator::find_moments()
 {
-    const auto inside = [&](std::uint64_t entry) {
-        return entry > options_.from && entry < options_.to;
-    };
     for (const auto* list : {&index_.flushes(), &index_.fuas()}) {
-        std::ranges::copy_if(*list, std::back_inserter(moments_), inside);
+        for (const std::uint64_t entry : *list) {
+            if (entry < options_.from || entry >= options_.to) {
+                continue;
+            }
+            if (entry > options_.from) {
+                moments_.push_back(entry);
+            }
+            if (const std::uint64_t end = end_of_overlap(entry); end > entry + 1) {
+                moments_.push_back(end);
+            }
+        }
     }
     moments_.push_back(options_.to);
     std::ranges::sort(moments_);
     moments_.erase(std::unique(moments_.begin(), moments_.end()), moments_.end());
 }
 
+/// The first entry behind flush or FUA write `entry` that was issued when that
+/// was done; without the extension, the next one.
+std::uint64_t Enumerator::end_of_overlap(std::uint64_t entry) const
+{
+    std::uint64_t end = entry + 1;
+    if (index_[entry].extended != 0) {
+        while (end < options_.to && index_[end].extended != 0 &&
+               index_[end].issued < index_[entry].completed) {
+            end++;
+        }
+    }
+    return end;
+}
+
+std::vector<std::uint64_t> Enumerator::in_range(std::vector<std::uint64_t> entries) const
+{
+    std::erase_if(entries, [&](std::uint64_t entry) { return entry < options_.from; });
+    return entries;
+}
+
 Enumerator::Moment Enumerator::moment(std::size_t number) const
 {
-    Moment moment{moments_[number], volatile_entries(index_, moments_[number])};
-    std::erase_if(moment.open, [&](std::uint64_t entry) { return entry < options_.from; });
+    Moment moment{moments_[number], in_range(volatile_entries(index_, moments_[number]))};
+    // A FUA write at the end without the extension: add_fua_tears() has it.
+    if (moment.entries > 0 && index_[moment.entries - 1].extended != 0) {
+        const auto known = std::move(moment.open);
+        moment.open.clear();
+        std::ranges::set_union(known, in_range(in_flight_entries(index_, moment.entries)),
+                               std::back_inserter(moment.open));
+    }
     return moment;
 }
 
@@ -228,6 +263,31 @@ void Enumerator::add_tears(const Moment& moment, std::mt19937_64& random)
     }
     if (can_be_torn) {
         add_random_tears(moment, random);
+    }
+    add_fua_tears(moment, random);
+}
+
+/// The moment is just before a FUA write is done: parts of that may be there.
+void Enumerator::add_fua_tears(const Moment& moment, std::mt19937_64& random)
+{
+    const std::uint64_t entry = moment.entries;
+    if (entry >= options_.to || !index_[entry].is_fua() || !index_[entry].changes()) {
+        return;
+    }
+    const TearUnits units(index_[entry], options_.sector_size, options_.tear);
+    const auto open = in_range(volatile_entries(index_, entry + 1));
+    for (const auto& way : units.usual(options_.exhaustive / 2)) {
+        const Tear tear{entry, units.sectors(way)};
+        add({entry + 1, {}, {tear}});
+        if (!open.empty()) {
+            add({entry + 1, open, {tear}});
+        }
+    }
+    if (units.count() > 1 && !open.empty()) {
+        for (unsigned i = 0; i < std::min(options_.random, most_fua_tears); i++) {
+            const Tear tear{entry, units.sectors(units.random(random))};
+            add({entry + 1, drawn(open, open.size(), random), {tear}});
+        }
     }
 }
 

@@ -10,6 +10,12 @@
 // a flush is done or a FUA write is: these are the moments to look at (with
 // the end of the range).  Subsets of earlier moments are subsets of theirs.
 //
+// A client that does not wait for a flush or a FUA write before it sends more can
+// find on the medium what came later, and not what the flush was to cover.  Logs
+// with our extension show which requests overlapped; each flush and FUA write that
+// others overlap with has a second moment, behind the last one of them.  And a FUA
+// write in flight can be torn, as any other.
+//
 // n writes have 2^n subsets.  Up to a bound all of them are listed.  Above it:
 // every prefix, every single write missing, every single write alone, and so
 // many drawn at random.  Tears the same: all of them for few sectors, else
@@ -60,13 +66,15 @@ public:
 private:
     enum class Phase : std::uint8_t { points, prefixes, subsets, tears, end };
 
-    /// Just before a flush or FUA write is done, or the end.
+    /// Just before a flush or FUA write is done, with or without what overlaps with
+    /// it, or the end.
     struct Moment {
         std::uint64_t entries = 0;
         std::vector<std::uint64_t> open;  ///< entries that need not be there
     };
 
     void find_moments();
+    std::uint64_t end_of_overlap(std::uint64_t entry) const;
     Moment moment(std::size_t number) const;
     void fill();
     void add_points();
@@ -77,6 +85,8 @@ private:
     void add_random_subsets(const Moment& moment, std::mt19937_64& random);
     void add_tears(const Moment& moment, std::mt19937_64& random);
     void add_random_tears(const Moment& moment, std::mt19937_64& random);
+    void add_fua_tears(const Moment& moment, std::mt19937_64& random);
+    std::vector<std::uint64_t> in_range(std::vector<std::uint64_t> entries) const;
     void add(writelog::State state) { ready_.push_back(std::move(state)); }
     std::mt19937_64 generator(std::uint64_t moment) const;
 

@@ -49,7 +49,7 @@ std::optional<std::uint64_t> Memo::same_content(const StateContent& content,
 
 std::optional<std::uint64_t> Memo::same_reads(const StateContent& content) const
 {
-    const auto epoch = epochs_.find(content.epoch->begin);
+    const auto epoch = epochs_.find({content.epoch->begin, content.epoch->end});
     std::optional<std::uint64_t> first;
     if (epoch == epochs_.end()) {
         return first;
@@ -67,7 +67,7 @@ void Memo::add(const StateContent& content, const std::vector<resilience::ByteRa
                std::uint64_t number)
 {
     std::vector<bool> places = touched(content.epoch->places, reads);
-    std::vector<ReadSet>& sets = epochs_[content.epoch->begin];
+    std::vector<ReadSet>& sets = epochs_[{content.epoch->begin, content.epoch->end}];
     auto set = std::ranges::find(sets, places, &ReadSet::places);
     if (set == sets.end()) {
         if (sets.size() == most_sets) {

@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/core/dirty_bitmap.h"
@@ -41,7 +42,8 @@ private:
     };
 
     std::unordered_map<ContentValue, std::uint64_t, ContentValueHash> contents_;
-    std::map<std::uint64_t, std::vector<ReadSet>> epochs_;  ///< by EpochPlaces::begin
+    /// By EpochPlaces::begin and end.
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::vector<ReadSet>> epochs_;
 };
 
 }  // namespace resilience::nbdcrash
