@@ -20,9 +20,21 @@ namespace resilience::nbdcrash {
 
 namespace {
 
+/// Of the list of states: numbers of another version mean other states.
+constexpr int list_version = 2;
+/// Bad states, for people.
+constexpr std::size_t most_printed = 100;
+
 /// What decides about the results, so that a report can be repeated.
 Json question(const Subject& subject, const ExploreOptions& options, const StateOptions& states)
 {
+    const CheckOptions& check = options.subject.check;
+    const Json second =
+        options.run.second.wanted
+            ? Json{{"check", check.second_check.empty() ? check.check : check.second_check},
+                   {"exhaustive", options.run.second.exhaustive},
+                   {"random", options.run.second.random}}
+            : Json(nullptr);
     return {{"log", options.subject.log.log},
             {"entries", subject.index().size()},
             {"check", options.subject.check.check},
@@ -34,13 +46,14 @@ Json question(const Subject& subject, const ExploreOptions& options, const State
             {"exhaustive", states.exhaustive},
             {"random", states.random},
             {"seed", states.seed},
-            {"tear-bytes", states.tear}};
+            {"tear-bytes", states.tear},
+            {"second-crash", second}};
 }
 
 Json journal_header(const Subject& subject, const ExploreOptions& options,
                     const StateOptions& states)
 {
-    Json header = {{"nbdcrash", "explore"}};
+    Json header = {{"nbdcrash", "explore"}, {"list-version", list_version}};
     Json asked = question(subject, options, states);
     asked.erase("log");  // it may be elsewhere, and is the same
     header.update(asked);
@@ -68,6 +81,15 @@ void list_states(const Subject& subject, const StateOptions& states)
     }
 }
 
+void print_line(const std::string& name, const Verdict& verdict, std::uint64_t same)
+{
+    print(fmt::format("bad: {}  ({}{}{})\n", name, kind_of(verdict),
+                      verdict.ended.how == Ended::How::timed_out
+                          ? ""
+                          : fmt::format(" {}", verdict.ended.status),
+                      same == 0 ? "" : fmt::format(", and {} states like it", same)));
+}
+
 void write_reports(const Report& report, const ExploreOptions& options)
 {
     // What the bad states lack is read for it.
@@ -82,21 +104,32 @@ void write_reports(const Report& report, const ExploreOptions& options)
     }
     if (options.json != "-") {
         print(report.summary(), false);
+        std::size_t room = most_printed;
+        const auto print_bad = [&](const std::string& name, const Verdict& verdict,
+                                   std::uint64_t same) {
+            if (room != 0) {
+                room--;
+                print_line(name, verdict, same);
+            }
+        };
         for (const Report::Failed& failed : report.failed()) {
-            const Verdict& verdict = failed.outcome.verdict;
-            print(fmt::format("bad: {}  ({}{}{})\n", failed.outcome.name, kind_of(verdict),
-                              verdict.ended.how == Ended::How::timed_out
-                                  ? ""
-                                  : fmt::format(" {}", verdict.ended.status),
-                              failed.same == 0
-                                  ? ""
-                                  : fmt::format(", and {} states like it", failed.same)));
+            print_bad(failed.outcome.name, failed.outcome.verdict, failed.same);
+        }
+        for (const Report::SecondFailed& failed : report.second_failed()) {
+            print_bad(fmt::format("{} then {}{}", failed.first,
+                                  failed.log.empty() ? "" : failed.log + " ",
+                                  failed.failure.state),
+                      failed.failure.verdict, failed.same);
+        }
+        if (report.bad() > most_printed) {
+            print(fmt::format("... and {} more; --json and --report have them all\n",
+                              report.bad() - most_printed));
         }
     }
 }
 
 /// Every wait ends with `stop`; a checker has its time limit.
-Exit explore(const ExploreOptions& options)
+Exit explore(ExploreOptions& options)
 {
     const Subject subject(options.subject);
     const StateOptions states = state_options(options, subject);
@@ -105,7 +138,7 @@ Exit explore(const ExploreOptions& options)
         return Exit::ok;
     }
     require_check(options.subject.check);
-    require_writable(options);
+    prepare(options);
     std::optional<Journal> journal;
     if (!options.resume.empty()) {
         journal.emplace(options.resume, journal_header(subject, options, states));

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "tools/nbdcrash/commands.h"
+#include "tools/nbdcrash/explore/report_folder.h"
 #include "tools/nbdcrash/tool_error.h"
 
 namespace resilience::nbdcrash {
@@ -53,6 +54,16 @@ void add_explore_options(CLI::App& command, ExploreOptions& options)
         "--no-read-pruning",
         [&options](std::int64_t) { options.run.prune_by_reads = false; },
         "Check also states that differ only where the checker reads nothing");
+    command.add_flag("--second-crash", options.run.second.wanted,
+                     "Look also at crashes while the checker repairs a state");
+    command.add_option("--second-check", options.subject.check.second_check,
+                       "Decides about the states that those leave behind; default: --check");
+    command.add_option("--second-exhaustive", options.run.second.exhaustive,
+                       "Of those, all subsets of so many writes; default 4")
+        ->check(CLI::Range(0U, max_exhaustive));
+    command.add_option("--second-random", options.run.second.random,
+                       "And so many random ones for each moment; default 8")
+        ->check(CLI::Range(0U, most_random));
     command.add_flag("--list", options.list, "Print the states, and check nothing");
     command.add_option("--json", options.json, "Write a report to this file; -: to stdout");
     command.add_option("--report", options.report,
@@ -89,14 +100,25 @@ StateOptions state_options(const ExploreOptions& options, const Subject& subject
     return states;
 }
 
-void require_writable(const ExploreOptions& options)
+void prepare(ExploreOptions& options)
 {
+    SecondOptions& second = options.run.second;
+    if (!second.wanted && !options.subject.check.second_check.empty()) {
+        throw ToolError("--second-check is nothing without --second-crash");
+    }
+    if (second.wanted && options.subject.check.check.empty()) {
+        throw ToolError("--second-crash needs --check: what a crash interrupts is its recovery");
+    }
     for (const auto& [name, path] :
          {std::pair{"--json", options.json}, std::pair{"--report", options.report}}) {
         if (!path.empty() && path != "-" && !folder_is_writable(path)) {
             throw ToolError(fmt::format("{} {}: its folder cannot be written: {}", name, path,
                                         std::strerror(errno)));
         }
+    }
+    if (second.wanted && !options.report.empty()) {
+        make_report_folder(options.report);
+        second.keep = options.report;
     }
 }
 

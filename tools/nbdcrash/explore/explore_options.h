@@ -26,12 +26,14 @@ struct ExploreOptions {
     std::string resume;  ///< path, or empty
 };
 
+
 void add_explore_options(CLI::App& command, ExploreOptions& options);
 
 /// Throws ToolError if they make no sense with this log.
 StateOptions state_options(const ExploreOptions& options, const Subject& subject);
 
-/// Throws ToolError if a report cannot be written, before hours are spent on it.
-void require_writable(const ExploreOptions& options);
+/// Throws ToolError if a report cannot be written, before hours are spent on it, or if
+/// the options contradict each other.
+void prepare(ExploreOptions& options);
 
 }  // namespace resilience::nbdcrash

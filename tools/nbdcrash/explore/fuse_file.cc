@@ -2,6 +2,7 @@
 #define FUSE_USE_VERSION 35
 #include "tools/nbdcrash/explore/fuse_file.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -135,7 +136,7 @@ void on_read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, fus
 }
 
 void on_write(fuse_req_t request, fuse_ino_t, const char* bytes, std::size_t size, off_t offset,
-              fuse_file_info*)
+              fuse_file_info* info)
 {
     FuseFile& file = file_of(request);
     const auto begin = static_cast<std::uint64_t>(offset);
@@ -148,6 +149,8 @@ void on_write(fuse_req_t request, fuse_ino_t, const char* bytes, std::size_t siz
     op.offset = begin;
     op.length = std::min<std::uint64_t>(size, file.size() - begin);
     op.from = {reinterpret_cast<const std::byte*>(bytes), op.length};
+    // The kernel sends no fsync for such a write.
+    op.flags.fua = (info->flags & O_DSYNC) != 0;
     const int error = op.length == 0 ? 0 : execute(file, op);
     error != 0 ? fuse_reply_err(request, error) : fuse_reply_write(request, op.length);
 }

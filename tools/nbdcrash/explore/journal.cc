@@ -25,29 +25,6 @@ constexpr std::array<std::pair<const char*, Verdict::Kind>, 3> results = {{
     {"skip", Verdict::Kind::skip},
 }};
 
-Verdict verdict_of(const Json& json)
-{
-    Verdict verdict;
-    const std::string result = json.at("result");
-    for (const auto& [name, kind] : results) {
-        if (result == name) {
-            verdict.kind = kind;
-        }
-    }
-    verdict.by_oracle = json.value("by", "check") == "oracle";
-    verdict.ended.seconds = json.value("seconds", 0.0);
-    verdict.ended.output = json.value("output", "");
-    if (json.contains("signal")) {
-        verdict.ended.how = Ended::How::killed;
-        verdict.ended.status = json.at("signal");
-    } else if (json.contains("timeout")) {
-        verdict.ended.how = Ended::How::timed_out;
-    } else {
-        verdict.ended.status = json.value("exit", 0);
-    }
-    return verdict;
-}
-
 std::string read_all(int fd, const std::string& path)
 {
     std::string text;
@@ -86,6 +63,29 @@ Json verdict_json(const Verdict& verdict, bool output)
         json["output"] = verdict.ended.output;
     }
     return json;
+}
+
+Verdict verdict_of(const Json& json)
+{
+    Verdict verdict;
+    const std::string result = json.at("result");
+    for (const auto& [name, kind] : results) {
+        if (result == name) {
+            verdict.kind = kind;
+        }
+    }
+    verdict.by_oracle = json.value("by", "check") == "oracle";
+    verdict.ended.seconds = json.value("seconds", 0.0);
+    verdict.ended.output = json.value("output", "");
+    if (json.contains("signal")) {
+        verdict.ended.how = Ended::How::killed;
+        verdict.ended.status = json.at("signal");
+    } else if (json.contains("timeout")) {
+        verdict.ended.how = Ended::How::timed_out;
+    } else {
+        verdict.ended.status = json.value("exit", 0);
+    }
+    return verdict;
 }
 
 Json failure_json(const Verdict& verdict)
@@ -139,9 +139,13 @@ void Journal::load(const std::string& text, const Json& question)
                 throw Json::other_error::create(500, "no JSON", nullptr);
             }
             if (number > 1) {
-                Line entry{verdict_of(*line), std::nullopt};
+                Line entry{verdict_of(*line), std::nullopt, nullptr};
                 if (line->contains("like")) {
                     entry.like = line->at("like").get<std::uint64_t>();
+                }
+                if (line->contains("second")) {
+                    entry.second =
+                        std::make_shared<SecondResult>(second_result_of(line->at("second")));
                 }
                 lines_[line->at("number").get<std::uint64_t>()] = std::move(entry);
             }
@@ -168,6 +172,9 @@ void Journal::add(std::uint64_t number, const std::string& state, const Line& li
     json.update(verdict_json(line.verdict, line.verdict.is_bad()));
     if (line.like) {
         json["like"] = *line.like;
+    }
+    if (line.second) {
+        json["second"] = journal_json(*line.second);
     }
     write(json);
 }

@@ -10,11 +10,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "common/control/json.h"
 #include "common/device/unique_fd.h"
+#include "tools/nbdcrash/explore/second_result.h"
 #include "tools/nbdcrash/explore/workbench.h"
 
 namespace resilience::nbdcrash {
@@ -24,6 +26,7 @@ public:
     struct Line {
         Verdict verdict;
         std::optional<std::uint64_t> like;  ///< known from this state
+        std::shared_ptr<SecondResult> second = nullptr;  ///< of its recovery, or null
     };
 
     /// Opens or makes `path`.  `question`: all that decides about the results.
@@ -46,6 +49,9 @@ private:
 /// A verdict as it stands in reports: "result", "exit", "signal" or "timeout",
 /// "seconds", "by"; with `output`, "output".
 Json verdict_json(const Verdict& verdict, bool output);
+
+/// The other way round.  Throws Json::exception.
+Verdict verdict_of(const Json& json);
 
 /// The same of a bad one, with "output" and without "result".
 Json failure_json(const Verdict& verdict);

@@ -292,8 +292,10 @@ private:
     {
         text_ += fmt::format("<path d=\"M{:.0f} {:.0f}H{:.0f}\" stroke=\"#000000\"/>\n", left,
                              bottom + 20, right);
-        for (unsigned i = 0; i <= 10; i++) {
-            const std::uint64_t entries = input_.from + (input_.to - input_.from) * i / 10;
+        const std::uint64_t ticks = std::min<std::uint64_t>(10, input_.to - input_.from);
+        for (std::uint64_t i = 0; i <= ticks; i++) {
+            const std::uint64_t entries =
+                input_.from + (input_.to - input_.from) * i / std::max<std::uint64_t>(ticks, 1);
             text_ += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"middle\">{}"
                                  "</text>\n",
                                  x(entries), bottom + 37, entries);

@@ -25,7 +25,8 @@ constexpr std::size_t most_details = 100;
 }  // namespace
 
 Report::Report(const Subject& subject, Json question)
-    : subject_(subject), question_(std::move(question))
+    : subject_(subject), question_(std::move(question)),
+      with_second_(!question_.value("second-crash", Json()).is_null())
 {
 }
 
@@ -43,6 +44,9 @@ void Report::add(const Outcome& outcome)
         number = root == root_.end() ? outcome.like : root->second;
         root_[outcome.number] = number;
     }
+    if (outcome.second) {
+        add_second(outcome);
+    }
     if (!outcome.verdict.is_bad()) {
         return;
     }
@@ -52,6 +56,29 @@ void Report::add(const Outcome& outcome)
         failed_.push_back({outcome, 0});
     } else if (const auto failed = failed_of_.find(number); failed != failed_of_.end()) {
         failed_[failed->second].same++;
+    }
+}
+
+void Report::add_second(const Outcome& outcome)
+{
+    const SecondResult& result = *outcome.second;
+    recoveries_++;
+    second_.listed += result.listed;
+    second_.checked += result.checked;
+    second_.same_content += result.same_content;
+    second_.same_reads += result.same_reads;
+    second_.by_checker += result.by_checker;
+    // One of an earlier run may be gone.
+    const bool is_kept = !result.log.empty() && ::access(result.log.c_str(), R_OK) == 0;
+    for (const SecondFailure& failure : result.failed) {
+        const auto [known, is_new] =
+            second_failed_of_.emplace(failure.content, second_failed_.size());
+        if (is_new) {
+            second_failed_.push_back(
+                {outcome.name, outcome.mark, is_kept ? result.log : "", failure, 0});
+        } else {
+            second_failed_[known->second].same++;
+        }
     }
 }
 
@@ -74,6 +101,39 @@ Json Report::failed_json(const Failed& failed) const
     return json;
 }
 
+Json Report::second_json() const
+{
+    return {{"recoveries", recoveries_},
+            {"listed", second_.listed},
+            {"states", second_.checked},
+            {"skipped", {{"same-content", second_.same_content},
+                         {"same-reads", second_.same_reads},
+                         {"by-checker", second_.by_checker}}},
+            {"bad", second_failed_.size()}};
+}
+
+namespace {
+
+Json second_failed_json(const Report::SecondFailed& failed)
+{
+    const SecondFailure& failure = failed.failure;
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? Json(nullptr) : Json(text);
+    };
+    Json json = {{"state", failed.first},
+                 {"second", {{"log", or_null(failed.log)}, {"state", failure.state}}}};
+    json.update(failure_json(failure.verdict));
+    json["mark"] = or_null(failed.mark);
+    json["same"] = failed.same;
+    json["dropped"] = failure.dropped;
+    json["torn"] = failure.torn;
+    json["command"] = or_null(failed.log.empty() ? "" : failure.command);
+    json["missing"] = failure.missing;
+    return json;
+}
+
+}  // namespace
+
 Json Report::json() const
 {
     Json json = question_;
@@ -93,6 +153,12 @@ Json Report::json() const
         }
         json["failed"].push_back(std::move(entry));
     }
+    if (with_second_) {
+        json["second"] = second_json();
+        for (const SecondFailed& failed : second_failed_) {
+            json["failed"].push_back(second_failed_json(failed));
+        }
+    }
     json["ended"] = ended_;
     json["complete"] = is_complete();
     json["seconds"] = std::round(seconds_ * 1e3) / 1e3;
@@ -111,6 +177,16 @@ Json Report::summary() const
     }
     if (resumed_ != 0) {
         json["of an earlier run"] = resumed_;
+    }
+    if (with_second_ && recoveries_ == 0) {
+        json["second states"] = "0, the checker wrote nothing";
+    } else if (with_second_) {
+        json["second states checked"] = second_.checked;
+        json["second states bad"] = second_failed_.size();
+        json["second states listed"] = fmt::format("{}, of {} recoveries", second_.listed,
+                                                   recoveries_);
+        json["second saved"] = fmt::format("{} same content, {} same reads",
+                                           second_.same_content, second_.same_reads);
     }
     json["ended"] = ended_;
     const double rate = seconds_ > 0 ? static_cast<double>(checked_ - resumed_) / seconds_ : 0;

@@ -24,7 +24,8 @@ public:
     void end(const std::string& ended, double seconds);
 
     std::uint64_t checked() const { return checked_; }
-    std::uint64_t bad() const { return failed_.size(); }
+    /// Of those that were checked, in both rounds.
+    std::uint64_t bad() const { return failed_.size() + second_failed_.size(); }
     bool is_complete() const { return ended_ == "complete"; }
 
     /// The document that --json writes; its keys are in the manual.
@@ -38,10 +39,22 @@ public:
         std::uint64_t same = 0;  ///< so many other states are the same
     };
     const std::vector<Failed>& failed() const { return failed_; }
+
+    /// A bad state behind a crash in the recovery of a good one.
+    struct SecondFailed {
+        std::string first;  ///< the state that was recovered
+        std::string mark;
+        std::string log;    ///< of the recovery; empty if it is not kept
+        SecondFailure failure;
+        std::uint64_t same = 0;
+    };
+    const std::vector<SecondFailed>& second_failed() const { return second_failed_; }
     const Subject& subject() const { return subject_; }
 
 private:
+    void add_second(const Outcome& outcome);
     Json failed_json(const Failed& failed) const;
+    Json second_json() const;
 
     const Subject& subject_;
     const Json question_;
@@ -55,6 +68,11 @@ private:
     std::vector<Failed> failed_;
     std::unordered_map<std::uint64_t, std::size_t> failed_of_;  ///< by number
     std::unordered_map<std::uint64_t, std::uint64_t> root_;  ///< a state that is like a like
+    const bool with_second_;
+    SecondResult second_;            ///< the sum of all
+    std::uint64_t recoveries_ = 0;   ///< that were recorded
+    std::vector<SecondFailed> second_failed_;
+    std::unordered_map<ContentValue, std::size_t, ContentValueHash> second_failed_of_;
     std::string ended_ = "complete";
     double seconds_ = 0;
 };

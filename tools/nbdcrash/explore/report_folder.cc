@@ -49,18 +49,35 @@ std::string write_html(const Json& write)
            "<b>what is there</b>\n" + lines(write["instead"]) + "</pre>\n";
 }
 
+std::string name_of(const Json& failed)
+{
+    const std::string state = failed["state"];
+    return failed.contains("second")
+               ? state + " then " + failed["second"]["state"].get<std::string>()
+               : state;
+}
+
+std::string command_of(const Json& failed)
+{
+    return failed["command"].is_null() ? "(its log was not kept)"
+                                       : failed["command"].get<std::string>();
+}
+
 std::string failed_html(const Json& failed)
 {
     const std::size_t all = failed["dropped"].size() + failed["torn"].size();
     std::string text = fmt::format(
         "<h3><code>{}</code></h3>\n<p>{}, by the {}, after {:.3f} s{}.</p>\n",
-        escaped(failed["state"].get<std::string>()), how(failed),
+        escaped(name_of(failed)), how(failed),
         escaped(failed["by"].get<std::string>()), failed["seconds"].get<double>(),
         failed["same"] == 0 ? ""
                             : fmt::format("; {} other states are like it",
                                           failed["same"].get<std::uint64_t>()));
-    text += "<p>This serves it again:</p>\n<pre>" +
-            escaped(failed["command"].get<std::string>()) + "</pre>\n";
+    if (failed.contains("second")) {
+        text += "<p>The first state is good; a crash while it was recovered from left this. "
+                "What is missing was written by the recovery.</p>\n";
+    }
+    text += "<p>This serves it again:</p>\n<pre>" + escaped(command_of(failed)) + "</pre>\n";
     text += fmt::format("<p>Missing: {} {}.</p>\n", all, all == 1 ? "write" : "writes");
     if (failed.contains("missing")) {
         for (const Json& write : failed["missing"]) {
@@ -80,6 +97,30 @@ std::string row(const std::string& name, const std::string& value)
     return fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", escaped(name), escaped(value));
 }
 
+/// In both rounds.
+std::uint64_t checked_of(const Json& json)
+{
+    return json["states"].get<std::uint64_t>() +
+           (json.contains("second") ? json["second"]["states"].get<std::uint64_t>() : 0);
+}
+
+std::string second_rows(const Json& json)
+{
+    if (!json.contains("second")) {
+        return {};
+    }
+    const Json& second = json["second"];
+    const auto number = [](const Json& value) {
+        return std::to_string(value.get<std::uint64_t>());
+    };
+    return row("second check", json["second-crash"]["check"]) +
+           row("recoveries that wrote", number(second["recoveries"])) +
+           row("second states listed", number(second["listed"])) +
+           row("second states checked", number(second["states"])) +
+           row("saved: same content", number(second["skipped"]["same-content"])) +
+           row("saved: same reads", number(second["skipped"]["same-reads"]));
+}
+
 std::string html(const Json& json, const std::string& picture)
 {
     const auto number = [&](const char* key) {
@@ -94,8 +135,8 @@ std::string html(const Json& json, const std::string& picture)
     const auto bad = json["failed"].size();
     text += fmt::format("<h1>{}</h1>\n",
                         bad != 0 ? fmt::format("{} of {} states that were checked are bad", bad,
-                                               number("states"))
-                                 : "No bad state among " + number("states"));
+                                               checked_of(json))
+                                 : fmt::format("No bad state among {}", checked_of(json)));
     text += "<table>\n" + row("log", json["log"]) + row("check", json["check"]) +
             row("oracle", json["oracle"]) + row("mode", json["mode"]) +
             row("entries", number("from") + " to " + number("to")) + row("seed", number("seed")) +
@@ -104,7 +145,8 @@ std::string html(const Json& json, const std::string& picture)
                 std::to_string(json["skipped"]["same-content"].get<std::uint64_t>())) +
             row("saved: same reads",
                 std::to_string(json["skipped"]["same-reads"].get<std::uint64_t>())) +
-            row("ended", json["ended"]) + row("seconds", to_line(json["seconds"])) + "</table>\n";
+            second_rows(json) + row("ended", json["ended"]) +
+            row("seconds", to_line(json["seconds"])) + "</table>\n";
     text += picture;
     for (std::size_t i = 0; i < std::min(bad, most_on_page); i++) {
         text += failed_html(json["failed"][i]);
@@ -118,7 +160,7 @@ std::string html(const Json& json, const std::string& picture)
 std::string junit(const Json& json)
 {
     const auto bad = json["failed"].size();
-    const auto states = json["states"].get<std::uint64_t>();
+    const std::uint64_t states = checked_of(json);
     const bool complete = json["complete"].get<bool>();
     std::string text = fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"nbdcrash "
@@ -131,9 +173,8 @@ std::string junit(const Json& json)
     for (const Json& failed : json["failed"]) {
         text += fmt::format("<testcase classname=\"nbdcrash\" name=\"{}\" time=\"{:.3f}\">"
                             "<failure message=\"{}\">{}\n\n{}</failure></testcase>\n",
-                            escaped(failed["state"].get<std::string>()),
-                            failed["seconds"].get<double>(), how(failed),
-                            escaped(failed["command"].get<std::string>()),
+                            escaped(name_of(failed)), failed["seconds"].get<double>(),
+                            how(failed), escaped(command_of(failed)),
                             escaped(failed["output"].get<std::string>()));
     }
     if (!complete) {
@@ -146,13 +187,18 @@ std::string junit(const Json& json)
 
 }  // namespace
 
-void write_report_folder(const Report& report, const Json& json, const std::string& folder)
+void make_report_folder(const std::string& folder)
 {
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) {
         throw ToolError(fmt::format("--report {}: cannot be made: {}", folder, error.message()));
     }
+}
+
+void write_report_folder(const Report& report, const Json& json, const std::string& folder)
+{
+    make_report_folder(folder);
     PictureInput input;
     input.title = json["log"];
     input.from = json["from"];

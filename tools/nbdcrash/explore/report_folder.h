@@ -7,6 +7,9 @@
 
 namespace resilience::nbdcrash {
 
+/// Throws ToolError.
+void make_report_folder(const std::string& folder);
+
 /// Makes `folder` if it is not there, and in it: report.json; junit.xml, for
 /// continuous integration; states.txt, the bad states, one a line; picture.svg;
 /// and index.html, for people, which needs no other file and no network.

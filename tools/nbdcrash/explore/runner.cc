@@ -16,7 +16,9 @@ namespace {
 bool uses_mark(const CheckOptions& check)
 {
     return !check.oracle.empty() || check.check.find("{mark}") != std::string::npos ||
-           check.check.find("NBDCRASH_MARK") != std::string::npos;
+           check.check.find("NBDCRASH_MARK") != std::string::npos ||
+           check.second_check.find("{mark}") != std::string::npos ||
+           check.second_check.find("NBDCRASH_MARK") != std::string::npos;
 }
 
 }  // namespace
@@ -26,7 +28,8 @@ Runner::Runner(const Subject& subject, const StateOptions& states, const CheckOp
     : subject_(subject), check_(check), options_(options), journal_(journal), stop_(stop),
       on_outcome_(std::move(on_outcome)), marks_matter_(uses_mark(check)),
       begin_(std::chrono::steady_clock::now()), enumerator_(subject.index(), states),
-      contents_(subject.timeline(), subject.base(), states.from, states.to)
+      contents_(subject.timeline(), subject.base(), states.from, states.to),
+      second_(subject, states, check, options.second, options.prune_by_reads)
 {
 }
 
@@ -66,20 +69,50 @@ void Runner::work(unsigned number)
         if (!bench) {
             bench.emplace(number, options_.jobs, subject_.size(), check_, stop_);
         }
-        const StateToCheck state{pending->outcome.name, pending->outcome.mark,
-                                 subject_.device(pending->content.map)};
-        Checked checked = bench->check(state);
-        if (checked.verdict.kind == Verdict::Kind::interrupted) {
+        if (!check(*bench, *pending)) {
             const std::lock_guard lock(mutex_);
             end_ = RunEnd::interrupted;
             return;
         }
-        pending->outcome.verdict = std::move(checked.verdict);
-        pending->reads = std::move(checked.reads);
-        pending->has_reads = pending->outcome.verdict.ended.how != Ended::How::timed_out;
-        pending->was_run = true;
         finish(std::move(*pending));
     }
+}
+
+bool Runner::check(Workbench& bench, Pending& pending)
+{
+    const StateToCheck state{pending.outcome.name, pending.outcome.mark,
+                             subject_.device(pending.content.map)};
+    Checked checked = second_.wanted() ? bench.check_and_record(state, second_.sector_size())
+                                       : bench.check(state);
+    if (checked.verdict.kind == Verdict::Kind::interrupted ||
+        (second_.wanted() && !check_second(bench, pending, checked))) {
+        return false;
+    }
+    pending.outcome.verdict = std::move(checked.verdict);
+    pending.reads = std::move(checked.reads);
+    pending.has_reads = pending.outcome.verdict.ended.how != Ended::How::timed_out;
+    pending.was_run = true;
+    return true;
+}
+
+/// A crash in the middle of what the check has just done, if that went well.
+bool Runner::check_second(Workbench& bench, Pending& pending, Checked& checked)
+{
+    const Outcome& outcome = pending.outcome;
+    if (second_.asks_the_same()) {
+        second_.learn(pending.content.device, checked);
+    }
+    if (checked.verdict.kind != Verdict::Kind::good || checked.recovery.empty()) {
+        return true;
+    }
+    auto result = second_.explore(
+        bench, {outcome.number, outcome.name, outcome.mark, pending.content, checked.recovery},
+        contents_, checked.reads);
+    if (!result) {
+        return false;
+    }
+    pending.outcome.second = std::make_shared<SecondResult>(std::move(*result));
+    return true;
 }
 
 /// With the lock held.
@@ -125,6 +158,7 @@ std::optional<Runner::Pending> Runner::take()
         } else if (const auto known = journal_ ? journal_->find(outcome.number) : std::nullopt) {
             outcome.verdict = known->verdict;
             outcome.resumed = true;
+            outcome.second = known->second;
             outcome.rule = known->like ? Outcome::Rule::same_reads : Outcome::Rule::checked;
             outcome.like = known->like.value_or(0);
         } else if (const auto like = options_.prune_by_reads
@@ -157,6 +191,33 @@ void Runner::accept()
     }
 }
 
+/// Each content counts once, where it comes first in the list.
+void Runner::settle_second(Pending& pending)
+{
+    Outcome& outcome = pending.outcome;
+    if (!second_.wanted()) {
+        return;
+    }
+    if (outcome.rule != Outcome::Rule::checked) {
+        if (outcome.second) {
+            SecondCrash::forget(*outcome.second);
+            outcome.second.reset();
+        }
+        return;
+    }
+    if (second_.asks_the_same()) {
+        counted_.insert(pending.content.device);
+    }
+    if (outcome.second) {
+        for (const ContentValue& content : outcome.second->contents) {
+            if (!counted_.insert(content).second) {
+                outcome.second->checked--;
+                outcome.second->same_content++;
+            }
+        }
+    }
+}
+
 void Runner::settle(Pending& pending)
 {
     Outcome& outcome = pending.outcome;
@@ -173,11 +234,13 @@ void Runner::settle(Pending& pending)
     if (outcome.rule != Outcome::Rule::checked) {
         outcome.verdict = verdicts_.at(outcome.like);
     }
+    settle_second(pending);
     if (journal_ && !outcome.resumed && outcome.rule != Outcome::Rule::same_content) {
         journal_->add(outcome.number, outcome.name,
                       {outcome.verdict, outcome.rule == Outcome::Rule::same_reads
                                             ? std::optional(outcome.like)
-                                            : std::nullopt});
+                                            : std::nullopt,
+                       outcome.second});
     }
     on_outcome_(outcome);
     verdicts_.push_back(outcome.verdict);

@@ -14,14 +14,17 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "tools/nbdcrash/explore/enumerate.h"
 #include "tools/nbdcrash/explore/journal.h"
 #include "tools/nbdcrash/explore/memo.h"
+#include "tools/nbdcrash/explore/second_crash.h"
 #include "tools/nbdcrash/explore/subject.h"
 
 namespace resilience::nbdcrash {
@@ -30,6 +33,7 @@ struct RunOptions {
     unsigned jobs = 1;
     bool prune_by_reads = true;
     std::chrono::milliseconds time{0};  ///< 0: no limit
+    SecondOptions second;
 };
 
 /// What became of a state.
@@ -47,6 +51,7 @@ struct Outcome {
     std::uint64_t like = 0;
     Verdict verdict;           ///< its own, or that of `like`
     bool resumed = false;      ///< from an earlier run
+    std::shared_ptr<SecondResult> second;  ///< of its recovery; null if there was none
 };
 
 /// Why it ended.
@@ -79,6 +84,10 @@ private:
     void finish(Pending pending);
     void accept();
     void settle(Pending& pending);
+    void settle_second(Pending& pending);
+    /// False: interrupted.
+    bool check(Workbench& bench, Pending& pending);
+    bool check_second(Workbench& bench, Pending& pending, Checked& checked);
     bool may_go_on();
     void fail(std::exception_ptr error);
 
@@ -95,6 +104,8 @@ private:
     Enumerator enumerator_;
     Contents contents_;
     Memo memo_;
+    SecondCrash second_;
+    std::unordered_set<ContentValue, ContentValueHash> counted_;  ///< contents, for second_
     std::uint64_t taken_ = 0;
     std::uint64_t accepted_ = 0;
     std::map<std::uint64_t, Pending> pending_;

@@ -89,9 +89,8 @@ void require_check(const CheckOptions& options)
 
 Subject::Subject(const SubjectOptions& options)
     : options_(options), log_(open_whole_log(options.log)),
-      timeline_(std::make_shared<Timeline>(log_.file, log_.index,
-                                           options.keep_discards ? Discard::keep : Discard::zero)),
-      base_(open_base(options.base))
+      timeline_(std::make_shared<Timeline>(log_.file, log_.index, discard())),
+      opened_base_(open_base(options.base)), base_(opened_base_.device())
 {
     from_ = options.from.empty() ? 0 : resolve_point(*log_.index, options.from);
     to_ = options.to.empty() ? log_.index->size() : resolve_point(*log_.index, options.to);
@@ -105,7 +104,7 @@ Subject::Subject(const SubjectOptions& options)
                                     log_.file->path()));
     }
     check_all_bodies(log_, to_);
-    const DeviceSize size = device_size(log_, options.size, base_.device().get());
+    const DeviceSize size = device_size(log_, options.size, base_.get());
     // What the log reaches is not all that there was; logreplay rounds the same.
     size_ = size.exact || base_ ? size.bytes
                                 : (size.bytes + device_block - 1) / device_block * device_block;
@@ -115,9 +114,29 @@ Subject::Subject(const SubjectOptions& options)
     }
 }
 
+Subject::Subject(const Subject& first, const std::string& state, std::shared_ptr<Device> base,
+                 const std::string& path, const std::string& shown)
+    : options_([&] {
+          SubjectOptions options;
+          options.log.log = shown;
+          options.base = "[ nbdkit " + first.server(state) + " ]";
+          options.keep_discards = first.options_.keep_discards;
+          return options;
+      }()),
+      log_(open_whole_log({path, false, true})),
+      timeline_(std::make_shared<Timeline>(log_.file, log_.index, discard())),
+      base_(std::move(base)), size_(first.size()), to_(log_.index->size())
+{
+}
+
+Discard Subject::discard() const
+{
+    return options_.keep_discards ? Discard::keep : Discard::zero;
+}
+
 std::shared_ptr<Device> Subject::device(ContentMap map) const
 {
-    return state_device(log_, base_.device(), std::move(map), size_);
+    return state_device(log_, base_, std::move(map), size_);
 }
 
 StateToCheck Subject::to_check(const State& state, Promise promise, ContentMap map) const
@@ -128,8 +147,13 @@ StateToCheck Subject::to_check(const State& state, Promise promise, ContentMap m
 
 std::string Subject::serving_command(const std::string& state) const
 {
-    std::string command = fmt::format("nbdkit -U disk.sock logreplay {}",
-                                      quoted(options_.log.log));
+    return "nbdkit -U disk.sock " + server(state);
+}
+
+/// nbdkit's plugin and its parameters.
+std::string Subject::server(const std::string& state) const
+{
+    std::string command = "logreplay " + quoted(options_.log.log);
     if (!options_.base.empty()) {
         command += " " + quoted("base=" + options_.base);
     }

@@ -38,11 +38,15 @@ public:
     /// Throws LogError, SetupError or ToolError: all of the log must be good,
     /// its bodies too.
     explicit Subject(const SubjectOptions& options);
+    /// The log at `path` of what was written to state `state` of `first`, which `base`
+    /// is.  `shown`: what the log is called in commands.
+    Subject(const Subject& first, const std::string& state, std::shared_ptr<Device> base,
+            const std::string& path, const std::string& shown);
 
     const OpenedLog& log() const { return log_; }
     const writelog::LogIndex& index() const { return *log_.index; }
     const std::shared_ptr<const writelog::Timeline>& timeline() const { return timeline_; }
-    const std::shared_ptr<Device>& base() const { return base_.device(); }
+    const std::shared_ptr<Device>& base() const { return base_; }
     std::uint64_t size() const { return size_; }  ///< of the device, bytes
     std::uint64_t from() const { return from_; }  ///< entries
     std::uint64_t to() const { return to_; }      ///< entries
@@ -54,12 +58,16 @@ public:
                           writelog::ContentMap map) const;
     /// The command that serves a state.
     std::string serving_command(const std::string& state) const;
+    writelog::Discard discard() const;
 
 private:
+    std::string server(const std::string& state) const;
+
     const SubjectOptions options_;
     OpenedLog log_;
     std::shared_ptr<const writelog::Timeline> timeline_;
-    OpenedDevice base_;
+    OpenedDevice opened_base_;
+    std::shared_ptr<Device> base_;
     std::uint64_t size_ = 0;
     std::uint64_t from_ = 0;
     std::uint64_t to_ = 0;

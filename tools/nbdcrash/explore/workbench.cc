@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "common/replay/point.h"
+#include "tools/nbdcrash/explore/recovery_log.h"
 #include "tools/nbdcrash/explore/served_state.h"
 #include "tools/nbdcrash/output.h"
 #include "tools/nbdcrash/tool_error.h"
@@ -25,8 +26,10 @@ constexpr int skip_status = 125;  // as git bisect's
 
 bool wants_uri(const CheckOptions& options)
 {
-    return options.check.find("{uri}") != std::string::npos ||
-           options.oracle.find("{uri}") != std::string::npos;
+    const auto wants = [](const std::string& command) {
+        return command.find("{uri}") != std::string::npos;
+    };
+    return wants(options.check) || wants(options.second_check) || wants(options.oracle);
 }
 
 Verdict judge(Ended ended)
@@ -117,11 +120,37 @@ Workbench::~Workbench() = default;
 
 Checked Workbench::check(const StateToCheck& state)
 {
+    return carry_out(state, options_.check, 0);
+}
+
+Checked Workbench::check_and_record(const StateToCheck& state, std::uint32_t sector_size)
+{
+    return carry_out(state, options_.check, sector_size);
+}
+
+Checked Workbench::check_again(const StateToCheck& state)
+{
+    return carry_out(state, options_.second_check.empty() ? options_.check : options_.second_check,
+                     0);
+}
+
+/// `sector_size` 0: nothing is recorded.
+Checked Workbench::carry_out(const StateToCheck& state, const std::string& check,
+                             std::uint32_t sector_size)
+{
     const ServedState served = serve_state(state.content);
-    file_->show(served.device);
     Checked checked;
-    if (!options_.check.empty()) {
-        checked.verdict = run(options_.check, state);
+    std::shared_ptr<RecoveryLog> log;
+    if (sector_size != 0) {
+        checked.recovery = space_.folder() + "/recovery.log";
+        log = std::make_shared<RecoveryLog>(served.device, checked.recovery, sector_size);
+    }
+    file_->show(log ? log : served.device);
+    if (!check.empty()) {
+        checked.verdict = run(check, state);
+    }
+    if (log && !log->end()) {
+        checked.recovery.clear();
     }
     if (!options_.oracle.empty() && checked.verdict.kind == Verdict::Kind::good) {
         checked.verdict = run(options_.oracle, state);

@@ -29,6 +29,7 @@ enum class Promise : std::uint8_t {
 /// What decides about states.
 struct CheckOptions {
     std::string check;   ///< a command; may be empty if there is an oracle
+    std::string second_check;  ///< for check_again(); empty: as `check`
     std::string oracle;  ///< a command, run after a check that found nothing bad; or empty
     Promise promise = Promise::durable;
     std::chrono::milliseconds timeout{60'000};  ///< of each run
@@ -57,6 +58,7 @@ struct StateToCheck {
 struct Checked {
     Verdict verdict;
     std::vector<resilience::ByteRange> reads;  ///< of the state, by all commands
+    std::string recovery;  ///< path of the log of what the check wrote, if there is one
 };
 
 /// The name of the last mark that binds in `state`; empty if there is none.
@@ -74,8 +76,15 @@ public:
     /// Throws ToolError if a command cannot be run, or if the state cannot be
     /// read: then nothing is known about it.
     Checked check(const StateToCheck& state);
+    /// The same, and records what the check (not the oracle) writes, in a log with
+    /// such sectors (bytes), which is there until the next one.
+    Checked check_and_record(const StateToCheck& state, std::uint32_t sector_size);
+    /// The same with the second check.
+    Checked check_again(const StateToCheck& state);
 
 private:
+    Checked carry_out(const StateToCheck& state, const std::string& check,
+                      std::uint32_t sector_size);
     Verdict run(const std::string& command, const StateToCheck& state);
 
     const CheckOptions options_;
