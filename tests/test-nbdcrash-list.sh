@@ -47,4 +47,12 @@ like "$(crash marks "$log")" 'mark:\\x1b\[' "a terminal is not told"
 patch_file "$log" 512 "$(head -c 8192 "$log" | tail -c 512 | xxd -p | tr -d '\n')"
 is "$(field marks.2.point marks "$log")" 'mark:m10#2' "the second mark of that name"
 
+# A long name is shown once, and makes no other line longer.
+rm -f "$log"
+long=$(printf 'x%.0s' {1..300})
+perl "$abs_top_srcdir/tests/make-log.pl" "$log" mark:short write:0:1:65 "mark:$long" flush
+is "$(crash marks "$log" | grep -o -c "$long")" 1 "a long mark is shown"
+ok "once" test "$(crash marks "$log" | wc -L)" -lt 380
+like "$(crash marks "$log" | grep short)" '^ +0 +0 +0 +- +mark:short$' "and a short one has a short line"
+
 done_testing

@@ -15,6 +15,7 @@
 #include "tools/nbdcrash/commands.h"
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -122,12 +123,16 @@ void make_base(const CompactOptions& options, const OpenedLog& log, const Opened
     const Target target =
         open_target(options.base_image, size, false, options.log, options.base);
     const auto source = state_device(log, base.device(), map, size.bytes);
-    tools::ProgressLine progress("writing the base", size.bytes);
-    copy(*source, *target.opened.device(), {0, size.bytes}, target.is_zero,
-         [&](std::uint64_t bytes) { progress.add(bytes); });
-    Request flush;
-    flush.op = Op::flush;
-    require(*target.opened.device(), flush);
+    try {
+        tools::ProgressLine progress("writing the base", size.bytes);
+        copy(*source, *target.opened.device(), {0, size.bytes}, target.is_zero,
+             [&](std::uint64_t bytes) { progress.add(bytes); });
+        Request flush;
+        flush.op = Op::flush;
+        require(*target.opened.device(), flush);
+    } catch (const std::exception& error) {
+        give_up(target, options.base_image, error.what());
+    }
 }
 
 Exit compact(const CompactOptions& options)

@@ -5,6 +5,7 @@
 #include "tools/nbdcrash/commands.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -41,6 +42,22 @@ void print_rows(const OpenedLog& log, const char* name, Json rows, bool json)
     }
 }
 
+/// The longest column comes last, and once: a mark can have hundreds of letters,
+/// and its point, which is to be copied, has the same.
+void print_marks(const Json& rows)
+{
+    constexpr std::string_view line = "{:>8}  {:>7}  {:>8}  {:<30}  {}\n";
+    print(fmt::format(line, "entry", "epoch", "volatile", "time", "point"));
+    for (const Json& row : rows) {
+        const Json time = row.value("time", Json());
+        print(fmt::format(line, row["entry"].get<std::uint64_t>(),
+                          row["epoch"].get<std::uint64_t>(),
+                          row["volatile-entries"].get<std::uint64_t>(),
+                          time.is_string() ? time.get<std::string>() : "-",
+                          tools::printable(row["point"].get<std::string>())));
+    }
+}
+
 Exit marks(const LogOptions& options)
 {
     const OpenedLog log = open_log(options);
@@ -57,7 +74,11 @@ Exit marks(const LogOptions& options)
         }
         rows.push_back(std::move(row));
     }
-    print_rows(log, "marks", std::move(rows), options.json);
+    if (options.json || rows.empty()) {
+        print_rows(log, "marks", std::move(rows), options.json);
+    } else {
+        print_marks(rows);
+    }
     return end(log);
 }
 

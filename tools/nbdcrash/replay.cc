@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/nbdcrash/commands.h"
 
+#include <exception>
+
 #include <fmt/format.h>
 
 #include "common/replay/point.h"
@@ -58,7 +60,7 @@ Exit replay(const ReplayOptions& options)
         total += range.length;
     }
     Copied copied;
-    {
+    try {
         tools::ProgressLine progress("replaying", total);
         for (const ByteRange& range : ranges) {
             const Copied now = copy(*source, device, range, target.is_zero,
@@ -66,10 +68,12 @@ Exit replay(const ReplayOptions& options)
             copied.data += now.data;
             copied.zeroes += now.zeroes;
         }
+        Request flush;
+        flush.op = Op::flush;
+        require(device, flush);
+    } catch (const std::exception& error) {
+        give_up(target, options.target, error.what());
     }
-    Request flush;
-    flush.op = Op::flush;
-    require(device, flush);
     print({{"log", log.file->path()},
            {"target", options.target},
            {"state", to_string(*log.index, state)},

@@ -101,12 +101,21 @@ Target open_target(const std::string& text, const DeviceSize& size, bool keep,
         if (regular && !keep) {
             make_empty(spec.target, size.bytes);
             target.created = !status;
+            target.path = spec.target;
             target.is_zero = true;
         }
     }
     target.opened = OpenedDevice(text, true);
     require_size(text, target.opened.device()->size(), size);
     return target;
+}
+
+void give_up(const Target& target, const std::string& spec, const std::string& why)
+{
+    const bool removed = target.created && ::unlink(target.path.c_str()) == 0;
+    throw ToolError(fmt::format("{}; {}: {}", why, spec,
+                                removed ? "was removed, for it held only a part of the state"
+                                        : "holds only a part of the state"));
 }
 
 }  // namespace resilience::nbdcrash
