@@ -13,8 +13,9 @@
 # Files are in DIR (/dev/shm).  The contenders take turns within a round; what is
 # printed is the median of each in MiB/s, and the median of the rounds' ratios; and the
 # processor time of the server for each GiB, which depends less on who else is there.
-# "first touch" is the first write after a checkpoint, when the old content has to
-# be saved; "again" the second.  The checkpoint is timed by its client, with all of
+# "first" is the first write after the start, when the old content has to be saved, into
+# empty files; "again" the second; "after a checkpoint" the one when it has to be saved
+# again.  The checkpoint is timed by its client, with all of
 # the disk dirty.
 
 set -u -o pipefail
@@ -84,14 +85,20 @@ serve()
     esac
 }
 
-# start_qemu: the disk, and the job that saves its old content.
+# start_backup: the job that saves the disk's old content.
+start_backup()
+{
+    qmp '{"execute":"blockdev-add","arguments":{"driver":"qcow2","node-name":"hidden","file":{"driver":"file","filename":"'"$dir/hidden"'"},"backing":null}}' \
+        '{"execute":"blockdev-backup","arguments":{"job-id":"backup","device":"disk","target":"hidden","sync":"none"}}' > /dev/null
+}
+
+# start_qemu: the disk, and that job.
 start_qemu()
 {
     uri="nbd+unix:///primary?socket=$dir/sock"
     qmp '{"execute":"blockdev-add","arguments":{"driver":"file","node-name":"disk","filename":"'"$dir/disk"'"}}' \
-        '{"execute":"blockdev-add","arguments":{"driver":"qcow2","node-name":"hidden","file":{"driver":"file","filename":"'"$dir/hidden"'"},"backing":null}}' \
-        '{"execute":"block-export-add","arguments":{"type":"nbd","id":"e","node-name":"disk","name":"primary","writable":true}}' \
-        '{"execute":"blockdev-backup","arguments":{"job-id":"backup","device":"disk","target":"hidden","sync":"none"}}' > /dev/null
+        '{"execute":"block-export-add","arguments":{"type":"nbd","id":"e","node-name":"disk","name":"primary","writable":true}}' > /dev/null
+    start_backup
 }
 
 # measure RW BS DEPTH: MiB/s over the whole disk, or at random.
@@ -122,6 +129,24 @@ line()
     echo
 }
 
+passes=(first again "after a checkpoint")
+# checkpoint_of CONTENDER: what is kept is emptied.  QEMU cuts the qcow2 image off, which
+# here is another one in its place; the filter begins another generation in the same
+# file, and gives its room back some seconds later if it is not written again.
+checkpoint_of()
+{
+    case $1 in
+        filter) "$nbdctl" "$dir/qmp" replication-checkpoint > /dev/null ;;
+        qemu)
+            qmp '{"execute":"block-job-cancel","arguments":{"device":"backup"}}' > /dev/null
+            tries=200 wait_until "QEMU's job does not end" \
+                qmp '{"execute":"blockdev-del","arguments":{"node-name":"hidden"}}'
+            rm "$dir/hidden"
+            qemu-img create -q -f qcow2 "$dir/hidden" "$bytes"
+            start_backup ;;
+    esac
+}
+
 # compare CASE RW BS DEPTH [BYTES]
 compare()
 {
@@ -131,7 +156,8 @@ compare()
     for ((round = 0; round < rounds; round++)); do
         for contender in "${contenders[@]}"; do
             serve "$contender"
-            for pass in first again; do
+            for pass in "${passes[@]}"; do
+                [ "$pass" != "after a checkpoint" ] || checkpoint_of "$contender"
                 before=$(used)
                 measure "$@" | tee -a "$dir/$contender.$pass.values" > "$dir/$contender.$pass.last"
                 awk -v u=$(($(used) - before)) -v b="${4:-$bytes}" \
@@ -140,15 +166,14 @@ compare()
             stop
         done
         for contender in plain qemu; do
-            for pass in first again; do
+            for pass in "${passes[@]}"; do
                 [ ! -e "$dir/$contender.$pass.last" ] ||
                     awk -v f="$(cat "$dir/filter.$pass.last")" '{ print ($1 > 0 ? f / $1 : 0) }' \
                         "$dir/$contender.$pass.last" >> "$dir/$contender.$pass.ratios"
             done
         done
     done
-    line "$name" first
-    line "$name" again
+    for pass in "${passes[@]}"; do line "$name" "$pass"; done
     rm -f "$dir"/*.values "$dir"/*.ratios "$dir"/*.last "$dir"/*.used
 }
 
