@@ -46,6 +46,16 @@ std::size_t kind_number(const Record& record)
     return record.is_fua() ? 1 : 0;
 }
 
+/// Of the beginning of a band.  Two of them are seldom far apart, so to the KiB.
+std::string place(std::uint64_t offset)
+{
+    constexpr std::uint64_t kibibyte = 1024;
+    constexpr std::uint64_t most = std::uint64_t{10} << 30;
+    return offset == 0 || offset % kibibyte != 0 || offset >= most
+               ? tools::format_bytes(offset)
+               : fmt::format("{} KiB", offset / kibibyte);
+}
+
 /// Joins the nearest stretches until there are few.
 void join(std::vector<Band>& bands)
 {
@@ -145,7 +155,10 @@ namespace {
 class Svg {
 public:
     Svg(const LogIndex& index, const PictureInput& input)
-        : index_(index), input_(input), bands_(bands_of(index, input.from, input.to))
+        : index_(index), input_(input), bands_(bands_of(index, input.from, input.to)),
+          top_(std::ranges::any_of(index.marks(), [&](const Mark& mark) {
+              return mark.entry >= input.from && mark.entry < input.to;
+          }) ? top_with_marks : top_without)
     {
     }
 
@@ -172,7 +185,8 @@ private:
     static constexpr double height = 780;
     static constexpr double left = 120;
     static constexpr double right = 1180;
-    static constexpr double top = 150;
+    static constexpr double top_with_marks = 150;  // their names are slanted
+    static constexpr double top_without = 66;
     static constexpr double bottom = 700;
 
     double x(std::uint64_t entries) const
@@ -180,7 +194,7 @@ private:
         const auto range = static_cast<double>(std::max<std::uint64_t>(input_.to - input_.from, 1));
         return left + (right - left) * static_cast<double>(entries - input_.from) / range;
     }
-    double y(double at) const { return bottom - (bottom - top) * at; }
+    double y(double at) const { return bottom - (bottom - top_) * at; }
 
     void legend()
     {
@@ -210,12 +224,12 @@ private:
                 last = y(band.low);
                 text_ += fmt::format("<text x=\"{:.0f}\" y=\"{:.1f}\" text-anchor=\"end\" "
                                      "font-size=\"11\">{}</text>\n",
-                                     left - 8, last, tools::format_bytes(band.begin));
+                                     left - 8, last, place(band.begin));
             }
         }
         text_ += fmt::format("<text x=\"20\" y=\"{:.0f}\" transform=\"rotate(-90 20 {:.0f})\" "
                              "text-anchor=\"middle\">place on the device (touched parts)</text>\n",
-                             (top + bottom) / 2, (top + bottom) / 2);
+                             (top_ + bottom) / 2, (top_ + bottom) / 2);
     }
 
     void draw_flushes()
@@ -225,7 +239,7 @@ private:
         for (const std::uint64_t flush : index_.flushes()) {
             if (flush >= input_.from && flush < input_.to && x(flush) - last >= 0.5) {
                 last = x(flush);
-                path += fmt::format("M{:.1f} {:.0f}V{:.0f}", last, top, bottom);
+                path += fmt::format("M{:.1f} {:.0f}V{:.0f}", last, top_, bottom);
             }
         }
         text_ += fmt::format("<path d=\"{}\" stroke=\"#dddddd\" stroke-width=\"1\"/>\n", path);
@@ -267,13 +281,13 @@ private:
             const double at = x(mark.entry);
             text_ += fmt::format("<path d=\"M{:.1f} {:.0f}V{:.0f}\" stroke=\"#8844aa\" "
                                  "stroke-width=\"1.5\"><title>{}</title></path>\n",
-                                 at, top - 8, bottom, escaped("mark " + mark.name));
+                                 at, top_ - 8, bottom, escaped("mark " + mark.name));
             if (at - last >= 14) {
                 last = at;
                 text_ += fmt::format("<text x=\"{0:.1f}\" y=\"{1:.0f}\" fill=\"#8844aa\" "
                                      "font-size=\"11\" transform=\"rotate(-40 {0:.1f} {1:.0f})\">"
                                      "{2}</text>\n",
-                                     at + 2, top - 10, escaped(mark.name.substr(0, 16)));
+                                     at + 2, top_ - 10, escaped(mark.name.substr(0, 16)));
             }
         }
     }
@@ -308,6 +322,7 @@ private:
     const LogIndex& index_;
     const PictureInput& input_;
     const std::vector<Band> bands_;
+    const double top_;
     std::string text_;
 };
 

@@ -138,7 +138,7 @@ std::string html(const Json& json, const std::string& picture)
                                                checked_of(json))
                                  : fmt::format("No bad state among {}", checked_of(json)));
     text += "<table>\n" + row("log", json["log"]) + row("check", json["check"]) +
-            row("oracle", json["oracle"]) + row("mode", json["mode"]) +
+            (json["oracle"] == "" ? "" : row("oracle", json["oracle"])) + row("mode", json["mode"]) +
             row("entries", number("from") + " to " + number("to")) + row("seed", number("seed")) +
             row("states listed", number("listed")) +
             row("saved: same content",
@@ -207,6 +207,11 @@ void write_report_folder(const Report& report, const Json& json, const std::stri
     for (const Report::Failed& failed : report.failed()) {
         input.bad.emplace_back(failed.outcome.state.entries, failed.outcome.name);
         states += failed.outcome.name + "\n";
+        // Of many that are missing nobody knows which matters.
+        const writelog::State& state = failed.outcome.state;
+        if (state.dropped.size() + state.torn.size() == 1) {
+            input.bad_entries.push_back(first_missing(state));
+        }
     }
     const std::string picture =
         input.to > input.from ? svg(report.subject().index(), input) : std::string();
