@@ -57,6 +57,7 @@ number_in()
     local number='' tries=1000
     until read -r number < "$tmpdir/$1" && [ -n "$number" ]; do
         ((tries-- > 0)) || return 1
+        sleep 0.01
     done
     echo "$number"
 }
