@@ -23,7 +23,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -285,9 +284,8 @@ Bytes load_file(const std::string& path)
         fail(path + " cannot be read");
     }
     const std::string text((std::istreambuf_iterator<char>(file)), {});
-    Bytes bytes(text.size());
-    std::memcpy(bytes.data(), text.data(), text.size());
-    return bytes;
+    const auto bytes = std::as_bytes(std::span(text));
+    return {bytes.begin(), bytes.end()};
 }
 
 void store_file(const std::string& path, std::span<const std::byte> bytes)
