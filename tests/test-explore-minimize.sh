@@ -16,7 +16,7 @@ exits 1 "the one with most missing is minimised" \
 cp "$tmpdir/.ok.log" "$report"
 is "$(report missing)" 1 "to a single write"
 like "$(report state)" '^e2:(drop=[0-9]+|torn=[0-9]+:[-+0-9]+)$' "which is named"
-ok "in few checks" test "$(report checks)" -lt 60
+ok "in few checks" test "$(report checks)" -lt 30
 like "$(report missing.0.hexdump.0)" '^[0-9a-f]{8}  ([0-9a-f]{2} ){16}' "there is a hexdump"
 isnt "$(report missing.0.hexdump.0)" "$(report missing.0.instead.0)" "of what differs"
 exits 1 "for people" minimize "$(report state)" --check "$check_ext4"
