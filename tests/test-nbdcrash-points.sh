@@ -25,6 +25,7 @@ is "$(field state replay "$log" "$image" --to fua:2)" flush:2 \
 
 is "$(state e0:drop=1)" "$(state e0:keep=)" "drop and keep name the same state"
 isnt "$(state e0:drop=1)" "$(state e0)" "a dropped entry is missing"
+isnt "$(state e0:drop=2)" "$(state e0)" "a FUA write at the end may be in flight"
 isnt "$(state e0:torn=1:0)" "$(state e0)" "a torn entry is there in part"
 is "$(state e0:torn=1:0-1)" "$(state e0)" "an entry torn into all its sectors is whole"
 
@@ -35,7 +36,7 @@ refuses "a flush 0" "1 to 3" crash diff "$log" flush:0 flush:1
 refuses "a number too high" "has 11 entries" crash list "$log" --to 12
 refuses "something else" "names no point" crash list "$log" --from yesterday
 refuses "an epoch too many" "e0 to e3" crash replay "$log" "$image" --to e4
-refuses "a durable entry cannot be dropped" "FUA" crash replay "$log" "$image" --to e0:drop=2
+refuses "a durable entry cannot be dropped" "FUA" crash replay "$log" "$image" --to e1:drop=2
 refuses "an entry behind the state" "not done" crash replay "$log" "$image" --to 3:drop=7
 refuses "a tear without sectors" "ENTRY:SECTORS" crash replay "$log" "$image" --to e0:torn=1
 refuses "a sector that the entry has not" "0 to 1" crash replay "$log" "$image" --to e0:torn=1:2
