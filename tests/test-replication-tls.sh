@@ -50,6 +50,8 @@ on b
 is "$(replication_value checkpoint)" "$number" "the secondary has made it"
 
 ok "the connection is cut: the secondary is killed" kill_nbdkit b
+on a
+phase_comes "which is seen" connecting
 start_tls_secondary --tls=require --tls-psk="$tmpdir/keys.psk"
 on a
 in_sync_comes "and it comes back by itself, over TLS"
