@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
-#include <thread>
 
 #include "filters/replication/core.h"
+#include "filters/replication/periodic.h"
 
 namespace resilience::replication {
 
@@ -19,28 +18,13 @@ public:
     explicit Reclaim(std::shared_ptr<Core> core);
 
     void start();
-    /// A thread that hangs in the disk is left behind after `limit`.
-    void stop(std::chrono::milliseconds limit);
+    void stop(std::chrono::milliseconds limit) { thread_.stop(limit); }
     /// Something was emptied.
-    void wake();
+    void wake() { *wanted_ = true; }
 
 private:
-    /// What the thread needs, however long it lives.
-    struct State {
-        std::shared_ptr<Core> core;
-        std::mutex mutex;
-        std::condition_variable changed;
-        bool wanted = false;
-        bool stopping = false;
-        bool ended = false;
-
-        void run();
-        void clean(Layer& layer);
-        bool stopped();
-    };
-
-    const std::shared_ptr<State> state_;
-    std::thread thread_;
+    const std::shared_ptr<std::atomic<bool>> wanted_;
+    Periodic thread_;
 };
 
 }  // namespace resilience::replication

@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "common/device/thread_start.h"
-
 namespace resilience::replication {
 
 namespace {
@@ -15,46 +13,14 @@ constexpr std::uint64_t enough_bytes = 8 << 20;
 
 }  // namespace
 
-Writeback::Writeback(std::shared_ptr<Core> core) : state_(std::make_shared<State>())
+Writeback::Writeback(std::shared_ptr<Core> core)
+    : thread_("repl-writeback", look_interval,
+              [core = std::move(core)](const std::atomic<bool>&) {
+                  if (core->unsynced >= enough_bytes) {
+                      core->sync_disk();  // a failure is there for the next checkpoint to find
+                  }
+              })
 {
-    state_->core = std::move(core);
-}
-
-void Writeback::start()
-{
-    thread_ = start_thread("repl-writeback", [state = state_] { state->run(); });
-}
-
-void Writeback::stop(std::chrono::milliseconds limit)
-{
-    if (!thread_.joinable()) {
-        return;
-    }
-    std::unique_lock lock(state_->mutex);
-    state_->stopping = true;
-    state_->changed.notify_all();
-    const bool ended = state_->changed.wait_for(lock, limit, [this] { return state_->ended; });
-    lock.unlock();
-    if (ended) {
-        thread_.join();
-    } else {
-        thread_.detach();
-    }
-}
-
-void Writeback::State::run()
-{
-    std::unique_lock lock(mutex);
-    while (!changed.wait_for(lock, look_interval, [this] { return stopping; })) {
-        if (core->unsynced < enough_bytes) {
-            continue;
-        }
-        lock.unlock();
-        core->sync_disk();  // a failure is there for the next checkpoint to find
-        lock.lock();
-    }
-    ended = true;
-    changed.notify_all();
 }
 
 }  // namespace resilience::replication

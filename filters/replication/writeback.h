@@ -2,12 +2,10 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
-#include <thread>
 
 #include "filters/replication/core.h"
+#include "filters/replication/periodic.h"
 
 namespace resilience::replication {
 
@@ -18,24 +16,11 @@ class Writeback {
 public:
     explicit Writeback(std::shared_ptr<Core> core);
 
-    void start();
-    /// A thread that hangs in the disk is left behind after `limit`.
-    void stop(std::chrono::milliseconds limit);
+    void start() { thread_.start(); }
+    void stop(std::chrono::milliseconds limit) { thread_.stop(limit); }
 
 private:
-    /// What the thread needs, however long it lives.
-    struct State {
-        std::shared_ptr<Core> core;
-        std::mutex mutex;
-        std::condition_variable changed;
-        bool stopping = false;
-        bool ended = false;
-
-        void run();
-    };
-
-    const std::shared_ptr<State> state_;
-    std::thread thread_;
+    Periodic thread_;
 };
 
 }  // namespace resilience::replication
