@@ -40,19 +40,12 @@ plugin_ldflags = $(module_ldflags) \
 	-Wl,--version-script=$(top_srcdir)/common/nbdkit/plugin.syms
 
 # The convenience libraries, users before used.
-common_control = $(top_builddir)/common/control/libcontrol.la
-common_device = $(top_builddir)/common/device/libdevice.la
-common_format = $(top_builddir)/common/format/libformat.la
-common_replay = $(top_builddir)/common/replay/libreplay.la
-common_core = $(top_builddir)/common/core/libcore.la
-common_nbdkit = $(top_builddir)/common/nbdkit/libnbdkit-shim.la
+common_replay = $(top_builddir)/common/libreplay.la
+common_nbdkit = $(top_builddir)/common/libnbdkit-shim.la
 common_tools = $(top_builddir)/tools/common/libtools.la
 common_crash = $(top_builddir)/tools/nbdcrash/libcrash.la
 common_libs = \
-	$(common_control) \
-	$(common_device) \
-	$(common_format) \
-	$(common_core) \
+	$(top_builddir)/common/libcommon.la \
 	$(LIBNBD_LIBS) \
 	$(CRYPTO_LIBS) \
 	$(FMT_LIBS) \

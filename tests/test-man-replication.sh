@@ -21,7 +21,7 @@ done
 is "${missing[*]}" "" "each parameter is explained"
 
 missing=()
-for event in $(grep -o -h '"REPLICATION_[A-Z_]*"' "$abs_top_srcdir"/filters/replication/*.cc |
+for event in $(grep -o -h '"REPLICATION_[A-Z_]*"' "$abs_top_srcdir"/filters/replication/*/*.cc |
     tr -d '"' | sort -u); do
     grep -q -F "B<$event>" <<< "$items" || missing+=("$event")
 done

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #ifdef HAVE_CONFIG_H
+#include "common/control/json.h"
 #include "config.h"
 #endif
 #ifndef PACKAGE_VERSION

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 
 namespace resilience {
 

@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "common/core/log.h"
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience {
 

@@ -13,7 +13,7 @@
 
 #include "common/control/json_stream.h"
 #include "common/control/qmp.h"
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
 
 namespace resilience {
 

@@ -37,10 +37,12 @@
 
 #include "common/control/control_client.h"
 #include "common/control/control_socket.h"
+#include "common/control/event.h"
+#include "common/control/json.h"
 #include "common/core/log.h"
 #include "common/device/device.h"
-#include "common/device/event_fd.h"
-#include "common/device/thread_start.h"
+#include "common/thread/event_fd.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience {
 

@@ -8,6 +8,7 @@
 
 #include "common/control/command_table.h"
 #include "common/control/event_bus.h"
+#include "common/core/setup_error.h"
 
 namespace resilience {
 

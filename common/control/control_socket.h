@@ -5,7 +5,8 @@
 
 #include <string>
 
-#include "common/device/unique_fd.h"
+#include "common/core/setup_error.h"
+#include "common/core/unique_fd.h"
 
 namespace resilience {
 

@@ -4,28 +4,16 @@
 // What happens, told to whoever listens: control clients, and the log.
 
 #include <chrono>
-#include <cstdint>
 #include <functional>
-#include <map>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "common/control/json.h"
-#include "common/core/rate_limit.h"
+#include "common/control/json_fwd.h"
 
 namespace resilience {
 
-/// One thing that happened, at `time` (not when it was let through).
-struct Event {
-    std::string name;  ///< "QUORUM_REPORT_BAD"
-    Json data;         ///< an object; may be empty
-    std::chrono::system_clock::time_point time;
-
-    /// {"event", "data", "timestamp": {"seconds", "microseconds"}}; without
-    /// "data" when there are none, as QMP does.
-    Json to_json() const;
-};
+struct Event;
 
 /// Distributes events.  Thread-safe; no call waits for a client.
 class EventBus {
@@ -37,7 +25,8 @@ public:
     /// Called when next_deadline() may have become earlier; the same rules.
     using Waker = std::function<void()>;
 
-    EventBus() = default;
+    EventBus();
+    ~EventBus();
     EventBus(const EventBus&) = delete;
     EventBus& operator=(const EventBus&) = delete;
 
@@ -62,18 +51,8 @@ public:
     void run_due(TimePoint now);
 
 private:
-    struct Sink {
-        Listener listener;
-        Waker waker;
-    };
-
-    void deliver(const Event& event);
-    void run_due_locked(TimePoint now);
-
-    mutable std::mutex mutex_;
-    RateLimit<Event> limit_;
-    std::map<int, Sink> sinks_;
-    int next_number_ = 1;
+    struct State;
+    const std::unique_ptr<State> state_;
 };
 
 }  // namespace resilience

@@ -7,11 +7,9 @@
 
 #include <nlohmann/json.hpp>
 
-namespace resilience {
+#include "common/control/json_fwd.h"
 
-/// JSON as it stands in the control protocol; members keep their order, so
-/// that what people read comes in the order in which it was written.
-using Json = nlohmann::ordered_json;
+namespace resilience {
 
 /// Parses one JSON text; nullopt for anything that is not one (bad syntax,
 /// invalid UTF-8, a number out of range).  The caller has limited its length

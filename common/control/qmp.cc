@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
+
 namespace resilience {
 
 namespace {

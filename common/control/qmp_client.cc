@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
+
 namespace resilience {
 
 using Kind = QmpError::Kind;

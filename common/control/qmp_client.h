@@ -9,7 +9,7 @@
 #include <string>
 
 #include "common/control/json.h"
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
 
 namespace resilience {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "common/device/device.h"
-#include "common/device/worker_pool.h"
+#include "common/thread/worker_pool.h"
 
 namespace resilience {
 

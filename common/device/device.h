@@ -24,9 +24,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 
+#include "common/core/setup_error.h"
 #include "common/device/request.h"
 
 namespace resilience {
@@ -63,13 +63,6 @@ struct BlockLimits {
 /// nothing, until its user has called resume(): the user first has to note what
 /// the other side may have lost meanwhile.
 enum class Link : std::uint8_t { up, down, returned };
-
-/// A device or a parameter cannot be used.  what() names the thing, says what
-/// is wrong and what is allowed; it is shown to the person who started us.
-class SetupError : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
 
 /// Called exactly once when a submitted request has ended, with 0 or a
 /// positive errno, on any thread, perhaps before submit() returns.  Must not

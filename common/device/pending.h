@@ -13,8 +13,8 @@
 #include <optional>
 #include <span>
 
-#include "common/device/clock.h"
 #include "common/device/device.h"
+#include "common/thread/clock.h"
 
 namespace resilience {
 

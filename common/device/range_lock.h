@@ -7,7 +7,7 @@
 #include <mutex>
 
 #include "common/core/range_lock_table.h"
-#include "common/device/clock.h"
+#include "common/thread/clock.h"
 
 namespace resilience {
 

@@ -17,6 +17,7 @@
 
 #include <nbdkit-filter.h>
 
+#include "common/core/setup_error.h"
 #include "common/nbdkit/callbacks.h"
 #include "common/nbdkit/filter_state.h"
 #include "common/nbdkit/version.h"

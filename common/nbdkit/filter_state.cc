@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "common/core/log.h"
+#include "common/core/setup_error.h"
 #include "common/nbdkit/next_probe.h"
 #include "common/nbdkit/version.h"
 

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "common/core/log.h"
-#include "common/device/thread_start.h"
 #include "common/nbdkit/pin_code.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience {
 namespace {

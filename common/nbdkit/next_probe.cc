@@ -17,7 +17,8 @@
 #include <fmt/format.h>
 
 #include "common/core/log.h"
-#include "common/device/unique_fd.h"
+#include "common/core/setup_error.h"
+#include "common/core/unique_fd.h"
 #include "common/nbdkit/plugin_hooks.h"
 
 namespace resilience {

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <string>
 
+#include "common/core/setup_error.h"
 #include "common/nbdkit/next_calls.h"
 
 namespace resilience {

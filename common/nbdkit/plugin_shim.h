@@ -20,6 +20,7 @@
 #include <string>
 #include <utility>
 
+#include "common/core/setup_error.h"
 #include "common/nbdkit/callbacks.h"
 #include "common/nbdkit/module.h"
 #include "common/nbdkit/version.h"

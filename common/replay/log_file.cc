@@ -15,7 +15,7 @@
 
 #include <fmt/format.h>
 
-#include "common/device/file_lock.h"
+#include "common/file/file_lock.h"
 
 namespace resilience::writelog {
 namespace {

@@ -20,7 +20,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
 #include "common/format/dm_log_writes.h"
 
 namespace resilience::writelog {

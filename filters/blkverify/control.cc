@@ -8,6 +8,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "common/control/json.h"
+
 namespace resilience::blkverify {
 
 namespace {

@@ -120,7 +120,7 @@ void BlkverifyModule::config_complete()
 
 std::shared_ptr<Device> BlkverifyModule::open_reference(const Device& test) const
 {
-    ChildOptions options;
+    OpenOptions options;
     options.writable = test.capabilities().writable && !options_.read_only;
     options.timeout = options_.timeout;
     try {

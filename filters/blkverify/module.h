@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "common/child/child_spec.h"
 #include "common/control/command_table.h"
 #include "common/control/control_server.h"
 #include "common/control/event_bus.h"
-#include "common/device/child_spec.h"
 #include "common/nbdkit/module.h"
 #include "filters/blkverify/options.h"
 #include "filters/blkverify/reporter.h"

@@ -32,9 +32,9 @@
 #include "common/core/interval_set.h"
 #include "common/core/unflushed_map.h"
 #include "common/device/buffer_pool.h"
-#include "common/device/clock.h"
 #include "common/device/device.h"
 #include "common/device/pending.h"
+#include "common/thread/clock.h"
 #include "filters/blkverify/observer.h"
 
 namespace resilience::blkverify {

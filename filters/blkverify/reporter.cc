@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/log.h"
 
 namespace resilience::blkverify {

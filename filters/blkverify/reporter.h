@@ -8,6 +8,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "common/control/event_bus.h"
 #include "filters/blkverify/observer.h"

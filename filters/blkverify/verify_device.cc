@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience::blkverify {
 

@@ -8,8 +8,8 @@
 #include <optional>
 
 #include "common/device/buffer_pool.h"
-#include "common/device/clock.h"
 #include "common/device/device.h"
+#include "common/thread/clock.h"
 
 namespace resilience::cor {
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
+
 namespace resilience::cor {
 
 void Control::add_commands(CommandTable& table)

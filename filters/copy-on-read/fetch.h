@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "common/device/buffer_pool.h"
-#include "common/device/clock.h"
+#include "common/thread/clock.h"
 #include "filters/copy-on-read/cluster_map.h"
 #include "filters/copy-on-read/local_copy.h"
 #include "filters/copy-on-read/source.h"

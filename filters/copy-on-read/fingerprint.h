@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "common/device/clock.h"
 #include "common/device/device.h"
+#include "common/thread/clock.h"
 
 namespace resilience::cor {
 

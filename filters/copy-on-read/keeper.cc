@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/copy-on-read/keeper.h"
 
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience::cor {
 

@@ -16,8 +16,9 @@
 #include "common/core/compare.h"
 #include "common/core/log.h"
 #include "common/device/device.h"
-#include "common/device/file_extents.h"
-#include "common/device/file_lock.h"
+#include "common/device/open_options.h"
+#include "common/file/file_extents.h"
+#include "common/file/file_lock.h"
 
 namespace resilience::cor {
 
@@ -101,7 +102,7 @@ LocalCopy::LocalCopy(const Options& options, std::optional<std::uint64_t> source
     } else {
         make(options, source_size);
     }
-    ChildOptions how;
+    OpenOptions how;
     how.lock = false;  // lock_ has it, and would be in the way of itself
     file_ = open_file(path_, how);
     io_ = std::make_unique<FileIo>(file_);

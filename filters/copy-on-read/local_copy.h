@@ -31,11 +31,11 @@
 #include <span>
 #include <string>
 
-#include "common/device/file_io.h"
-#include "common/device/file_open.h"
-#include "common/device/file_zero.h"
+#include "common/core/unique_fd.h"
 #include "common/device/range_lock.h"
-#include "common/device/unique_fd.h"
+#include "common/file/file_io.h"
+#include "common/file/file_open.h"
+#include "common/file/file_zero.h"
 #include "filters/copy-on-read/cluster_map.h"
 #include "filters/copy-on-read/map_file.h"
 #include "filters/copy-on-read/options.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/device/page_file.h"
+#include "common/store/page_file.h"
 #include "filters/copy-on-read/cluster_map.h"
 
 namespace resilience::cor {

@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "common/child/uri.h"
 #include "common/core/log.h"
 #include "common/core/parameter.h"
-#include "common/device/uri.h"
 #include "filters/copy-on-read/fingerprint.h"
 
 namespace resilience::cor {
@@ -156,9 +156,9 @@ void CorModule::config_complete()
     }
 }
 
-ChildOptions CorModule::source_options() const
+OpenOptions CorModule::source_options() const
 {
-    ChildOptions options;
+    OpenOptions options;
     options.writable = false;
     options.timeout = options_.timeout;
     options.allocation_depth = options_.max_depth != 0;

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "common/child/child_spec.h"
 #include "common/control/command_table.h"
 #include "common/control/control_server.h"
 #include "common/control/event_bus.h"
-#include "common/device/child_spec.h"
 #include "common/nbdkit/module.h"
 #include "filters/copy-on-read/control.h"
 #include "filters/copy-on-read/cor_device.h"
@@ -47,7 +47,7 @@ public:
 
 private:
     bool config_stream(std::string_view key, const std::string& value);
-    ChildOptions source_options() const;
+    OpenOptions source_options() const;
     std::shared_ptr<Device> open_source() const;
     std::shared_ptr<Device> try_source(bool can_do_without) const;
     void check_stream() const;

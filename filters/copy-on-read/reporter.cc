@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "common/control/json.h"
 #include "common/core/log.h"
 
 namespace resilience::cor {

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "common/core/log.h"
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 #include "filters/copy-on-read/asked.h"
 #include "filters/copy-on-read/fingerprint.h"
 

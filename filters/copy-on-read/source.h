@@ -33,8 +33,8 @@
 #include <string>
 #include <thread>
 
-#include "common/device/clock.h"
 #include "common/device/device.h"
+#include "common/thread/clock.h"
 #include "filters/copy-on-read/reporter.h"
 
 namespace resilience::cor {

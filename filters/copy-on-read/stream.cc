@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience::cor {
 

@@ -13,8 +13,8 @@
 #include <xxhash.h>
 
 #include "common/core/log.h"
+#include "common/core/unique_fd.h"
 #include "common/device/device.h"
-#include "common/device/unique_fd.h"
 
 namespace resilience::cor {
 

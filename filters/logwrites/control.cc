@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "filters/logwrites/marks.h"
 
 namespace resilience::logwrites {

@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
 #include "filters/logwrites/log_storage.h"
 
 namespace resilience::logwrites {

@@ -15,7 +15,7 @@
 #include <span>
 #include <string>
 
-#include "common/device/child_spec.h"
+#include "common/child/child_spec.h"
 
 namespace resilience::logwrites {
 

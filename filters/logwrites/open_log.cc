@@ -3,7 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "common/device/thread_start.h"
+#include "common/device/open_options.h"
+#include "common/thread/thread_start.h"
 #include "filters/logwrites/device_storage.h"
 #include "filters/logwrites/file_storage.h"
 
@@ -47,7 +48,7 @@ std::unique_ptr<LogStorage> open_log(const ChildSpec& spec, std::chrono::millise
             return file;
         }
     }
-    ChildOptions options;
+    OpenOptions options;
     options.timeout = timeout;
     return std::make_unique<DeviceStorage>(open_child(spec, options), spec.text);
 }

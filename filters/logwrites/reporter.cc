@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/logwrites/reporter.h"
 
+#include "common/control/json.h"
 #include "common/core/log.h"
 
 namespace resilience::logwrites {

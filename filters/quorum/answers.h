@@ -20,8 +20,8 @@
 
 #include "common/core/vote.h"
 #include "common/device/buffer_pool.h"
-#include "common/device/clock.h"
 #include "common/device/request.h"
+#include "common/thread/clock.h"
 #include "filters/quorum/child.h"
 #include "filters/quorum/fanout.h"
 

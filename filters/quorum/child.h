@@ -26,8 +26,8 @@
 #include "common/core/child_state.h"
 #include "common/core/dirty_bitmap.h"
 #include "common/core/unflushed_map.h"
-#include "common/device/clock.h"
 #include "common/device/device.h"
+#include "common/thread/clock.h"
 
 namespace resilience::quorum {
 

@@ -6,8 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/parameter.h"
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience::quorum {
 

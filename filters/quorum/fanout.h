@@ -20,8 +20,8 @@
 #include <mutex>
 #include <vector>
 
-#include "common/device/clock.h"
 #include "common/device/device.h"
+#include "common/thread/clock.h"
 #include "filters/quorum/child.h"
 
 namespace resilience::quorum {

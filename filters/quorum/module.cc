@@ -261,9 +261,9 @@ milliseconds QuorumModule::timeout() const
     return children_.empty() ? options_.timeout : timeout_of(children_.front());
 }
 
-ChildOptions QuorumModule::options_of(const ChildParameters& child) const
+OpenOptions QuorumModule::options_of(const ChildParameters& child) const
 {
-    ChildOptions options;
+    OpenOptions options;
     options.writable = !options_.read_only;
     options.direct = child.direct;
     options.lock = child.lock;
@@ -271,7 +271,7 @@ ChildOptions QuorumModule::options_of(const ChildParameters& child) const
     return options;
 }
 
-std::shared_ptr<Device> QuorumModule::open_spec(const ChildSpec& spec, const ChildOptions& options,
+std::shared_ptr<Device> QuorumModule::open_spec(const ChildSpec& spec, const OpenOptions& options,
                                                 const std::string& label) const
 {
     try {

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "common/child/child_spec.h"
 #include "common/control/command_table.h"
 #include "common/control/control_server.h"
 #include "common/control/event_bus.h"
-#include "common/device/child_spec.h"
 #include "common/nbdkit/module.h"
 #include "filters/quorum/control.h"
 #include "filters/quorum/options.h"
@@ -61,8 +61,8 @@ private:
     void arrange();
     void check_duplicates() const;
     std::chrono::milliseconds timeout_of(const ChildParameters& child) const;
-    ChildOptions options_of(const ChildParameters& child) const;
-    std::shared_ptr<Device> open_spec(const ChildSpec& spec, const ChildOptions& options,
+    OpenOptions options_of(const ChildParameters& child) const;
+    std::shared_ptr<Device> open_spec(const ChildSpec& spec, const OpenOptions& options,
                                       const std::string& label) const;
 
     const Form form_;

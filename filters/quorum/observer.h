@@ -8,7 +8,7 @@
 
 #include "common/core/child_state.h"
 #include "common/core/dirty_bitmap.h"
-#include "common/device/clock.h"
+#include "common/thread/clock.h"
 
 namespace resilience::quorum {
 

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "common/core/parameter.h"
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 #include "filters/quorum/extents.h"
 #include "filters/quorum/read.h"
 #include "filters/quorum/write.h"

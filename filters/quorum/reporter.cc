@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "common/control/event.h"
+#include "common/control/json.h"
 #include "common/core/compare.h"
 #include "common/core/log.h"
 #include "filters/quorum/child.h"

@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "common/core/dirty_bitmap.h"
-#include "common/device/clock.h"
 #include "common/device/range_lock.h"
 #include "common/device/request.h"
+#include "common/thread/clock.h"
 #include "filters/quorum/child.h"
 #include "filters/quorum/observer.h"
 #include "filters/quorum/options.h"

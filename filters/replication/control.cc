@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/op_blockers.h"
 
 namespace resilience::replication {

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "common/control/command_table.h"
-#include "filters/replication/group.h"
-#include "filters/replication/options.h"
-#include "filters/replication/side.h"
+#include "filters/replication/pair/group.h"
+#include "filters/replication/pair/options.h"
+#include "filters/replication/pair/side.h"
 
 namespace resilience::replication {
 

@@ -12,8 +12,8 @@
 #include "common/control/event_bus.h"
 #include "common/nbdkit/module.h"
 #include "filters/replication/control.h"
-#include "filters/replication/options.h"
-#include "filters/replication/side.h"
+#include "filters/replication/pair/options.h"
+#include "filters/replication/pair/side.h"
 
 namespace resilience::replication {
 

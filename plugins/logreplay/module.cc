@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/log.h"
 #include "common/core/parameter.h"
 #include "plugins/logreplay/base_device.h"
@@ -90,7 +91,7 @@ void LogreplayModule::config_complete()
 void LogreplayModule::get_ready(std::shared_ptr<Device>)
 {
     if (options_.base) {
-        ChildOptions read_only;
+        OpenOptions read_only;
         read_only.writable = false;
         try {
             base_ = std::make_shared<BaseDevice>(open_child(*options_.base, read_only));

@@ -28,8 +28,8 @@
 #include "common/control/command_table.h"
 #include "common/control/control_server.h"
 #include "common/control/event_bus.h"
-#include "common/device/overlay_device.h"
 #include "common/nbdkit/module.h"
+#include "common/store/overlay_device.h"
 #include "plugins/logreplay/options.h"
 #include "plugins/logreplay/recording.h"
 

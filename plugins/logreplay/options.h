@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "common/device/child_spec.h"
+#include "common/child/child_spec.h"
 #include "common/replay/timeline.h"
 
 namespace resilience::logreplay {

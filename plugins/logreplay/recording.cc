@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/replay/index_file.h"
 #include "common/replay/state_device.h"
 #include "plugins/logreplay/device_size.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 #include "common/device/device.h"
 #include "common/nbdkit/module.h"
 #include "common/replay/timeline.h"

@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "common/control/control_server.h"
+#include "common/control/json.h"
 #include "common/device/device.h"
 
 namespace {

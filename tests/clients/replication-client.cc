@@ -37,7 +37,7 @@
 #include <fmt/format.h>
 #include <libnbd.h>
 
-#include "filters/replication/wire.h"
+#include "filters/replication/pair/wire.h"
 
 using namespace resilience::replication;
 

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/control/json.h"
 #include "common/control/qmp.h"
 
 using namespace resilience;

@@ -7,7 +7,7 @@
 //       tests/fuzz/fuzz-log.cc common/replay/{content_map,log_file,log_index}.cc
 //       common/replay/{point,timeline}.cc common/format/dm_log_writes.cc
 //       tools/nbdcrash/tail.cc common/core/{compare,log}.cc
-//       common/device/file_lock.cc -lfmt -lxxhash -o fuzz-log
+//       common/file/file_lock.cc -lfmt -lxxhash -o fuzz-log
 //   ./fuzz-log -max_total_time=60 CORPUS tests/fuzz/log tests/data/logs/*
 //
 // (the first five lines are one).  make check runs it on the files of
@@ -23,7 +23,7 @@
 #include <memory>
 #include <string>
 
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
 #include "common/replay/timeline.h"
 #include "tools/nbdcrash/tail.h"
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "common/device/child_spec.h"
+#include "common/child/child_spec.h"
 #include "common/device/pending.h"
 
 namespace resilience {

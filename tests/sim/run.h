@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "common/device/clock.h"
+#include "common/thread/clock.h"
 #include "tests/sim/world.h"
 
 namespace resilience::sim {

@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/device/clock.h"
+#include "common/thread/clock.h"
 
 namespace resilience::sim {
 

@@ -20,7 +20,8 @@
 #include <string_view>
 
 #include "common/control/control_server.h"
-#include "common/device/unique_fd.h"
+#include "common/control/json.h"
+#include "common/core/unique_fd.h"
 #include "tests/unit/scratch.h"
 
 namespace control_test {

@@ -11,35 +11,35 @@
 #include <thread>
 #include <vector>
 
-#include "common/device/nbd_device.h"
+#include "common/nbd/nbd_device.h"
 #include "tests/unit/real_server.h"
 
 namespace resilience::test {
 
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 
-inline ChildSpec uri_spec(const std::string& uri)
+inline NbdTarget uri_spec(const std::string& uri)
 {
-    return {.kind = SpecKind::uri, .text = uri, .target = uri, .directory = "/tmp"};
+    return {.text = uri, .address = uri};
 }
 
-inline ChildSpec command_spec(const std::string& command, const std::string& directory = "/tmp")
+inline NbdTarget command_spec(const std::string& command, const std::string& directory = "/tmp")
 {
-    return {.kind = SpecKind::command,
-            .text = "[ " + command + " ]",
-            .target = command,
+    return {.text = "[ " + command + " ]",
+            .address = command,
+            .command = true,
             .directory = directory};
 }
 
-inline ChildOptions quick(milliseconds timeout = milliseconds(5000))
+inline OpenOptions quick(milliseconds timeout = milliseconds(5000))
 {
-    ChildOptions options;
+    OpenOptions options;
     options.timeout = timeout;
     return options;
 }
 
 /// Opened and started.
-inline std::shared_ptr<Device> started(const ChildSpec& spec, const ChildOptions& options = quick())
+inline std::shared_ptr<Device> started(const NbdTarget& spec, const OpenOptions& options = quick())
 {
     auto device = open_nbd_child(spec, options);
     device->start();
@@ -47,7 +47,7 @@ inline std::shared_ptr<Device> started(const ChildSpec& spec, const ChildOptions
 }
 
 /// The text of the SetupError that opening `spec` throws; empty if none.
-inline std::string open_error(const ChildSpec& spec, const ChildOptions& options = quick())
+inline std::string open_error(const NbdTarget& spec, const OpenOptions& options = quick())
 {
     try {
         open_nbd_child(spec, options);

@@ -8,7 +8,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "common/device/file_device.h"
+#include "common/file/file_device.h"
 #include "tests/unit/device_test.h"
 
 using namespace device_test;
@@ -27,7 +27,7 @@ constexpr std::uint64_t block = 512;
 class BlockDevice : public Device {
 public:
     explicit BlockDevice(const std::string& path)
-        : file_(std::make_shared<resilience::FileDevice>(path, resilience::ChildOptions{}))
+        : file_(std::make_shared<resilience::FileDevice>(path, resilience::OpenOptions{}))
     {
     }
     std::string describe() const override { return file_->describe(); }

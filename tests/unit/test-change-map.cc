@@ -11,8 +11,8 @@
 #include <fstream>
 #include <thread>
 
-#include "common/device/change_map.h"
-#include "common/device/durable_file.h"
+#include "common/store/change_map.h"
+#include "common/store/durable_file.h"
 #include "tests/unit/device_test.h"
 
 using namespace resilience;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "common/device/child_spec.h"
+#include "common/child/child_spec.h"
 
 #include <catch2/catch.hpp>
 

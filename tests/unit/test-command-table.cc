@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/control/json.h"
 #include "common/control/qmp.h"
 
 using resilience::Argument;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/control/json.h"
 #include "tests/unit/control_test.h"
 
 using namespace control_test;

@@ -10,12 +10,12 @@
 
 #include <catch2/catch.hpp>
 
-#include "common/device/child_spec.h"
-#include "common/device/file_device.h"
+#include "common/child/child_spec.h"
+#include "common/file/file_device.h"
 #include "tests/unit/device_test.h"
 
 using namespace device_test;
-using resilience::ChildOptions;
+using resilience::OpenOptions;
 using resilience::FileDevice;
 using resilience::SetupError;
 
@@ -112,7 +112,7 @@ TEST_CASE("a file that hangs holds up neither submit nor stop, and keeps its mem
     std::weak_ptr<FileDevice> watch;
     {
         const FuseFile file(folder, {"memory", "1M"});
-        auto device = std::make_shared<FileDevice>(file.path(), ChildOptions{});
+        auto device = std::make_shared<FileDevice>(file.path(), OpenOptions{});
         watch = device;
         device->start();
         file.hang();
@@ -173,7 +173,7 @@ TEST_CASE("a flush that has failed once fails for ever, though the disk is well 
                         {"eval", "get_size=echo 1048576", "can_write=exit 0", "can_flush=exit 0",
                          "pread=dd if=/dev/zero bs=$3 count=1 status=none", "pwrite=cat >/dev/null",
                          "flush=if [ -e " + broken + " ]; then echo EIO >&2; exit 1; fi"});
-    const auto device = std::make_shared<FileDevice>(file.path(), ChildOptions{});
+    const auto device = std::make_shared<FileDevice>(file.path(), OpenOptions{});
     const Bytes bytes(4096);
     CHECK(perform(*device, writing(0, bytes)) == 0);
     CHECK(perform(*device, simple(Op::flush, 0, 0)) == 0);
@@ -187,7 +187,7 @@ TEST_CASE("a flush that has failed once fails for ever, though the disk is well 
     CHECK(perform(*device, simple(Op::zero, 0, 4096, {.fua = true})) == EIO);
     CHECK(device->invalidate_cache() == EIO);
     // Opened again, it is a new beginning.
-    const auto again = std::make_shared<FileDevice>(file.path(), ChildOptions{.lock = false});
+    const auto again = std::make_shared<FileDevice>(file.path(), OpenOptions{.lock = false});
     CHECK(perform(*again, simple(Op::flush, 0, 0)) == 0);
 }
 
@@ -202,7 +202,7 @@ TEST_CASE("a FUA write whose sync fails is an error, and remembered")
                         {"eval", "get_size=echo 1048576", "can_write=exit 0", "can_flush=exit 0",
                          "pread=dd if=/dev/zero bs=$3 count=1 status=none", "pwrite=cat >/dev/null",
                          "flush=if [ -e " + broken + " ]; then echo EIO >&2; exit 1; fi"});
-    const auto device = std::make_shared<FileDevice>(file.path(), ChildOptions{});
+    const auto device = std::make_shared<FileDevice>(file.path(), OpenOptions{});
     const Bytes bytes(4096);
     make_file(broken, {});
     CHECK(perform(*device, writing(0, bytes, {.fua = true})) == EIO);
@@ -217,7 +217,7 @@ TEST_CASE("a file system without holes: zeroes are written, fast zeroes refused"
     }
     const TemporaryFolder folder("/tmp");
     const FuseFile file(folder, {"--filter=nozero", "memory", "1M"});
-    const auto device = std::make_shared<FileDevice>(file.path(), ChildOptions{});
+    const auto device = std::make_shared<FileDevice>(file.path(), OpenOptions{});
     const bool fast = device->capabilities().fast_zero;
     const Bytes bytes = pattern(64 * 1024, 3);
     CHECK(perform(*device, writing(0, bytes)) == 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "common/device/file_device.h"
+#include "common/file/file_device.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 #include "tests/unit/device_test.h"
 
 using namespace device_test;
-using resilience::ChildOptions;
+using resilience::OpenOptions;
 using resilience::Extent;
 using resilience::ExtentList;
 using resilience::FileDevice;
@@ -23,13 +23,13 @@ namespace {
 
 constexpr std::size_t mib = 1024 * 1024;
 
-std::shared_ptr<FileDevice> open_device(const std::string& path, ChildOptions options = {})
+std::shared_ptr<FileDevice> open_device(const std::string& path, OpenOptions options = {})
 {
     return std::make_shared<FileDevice>(path, options);
 }
 
 /// What the constructor says when it refuses.
-std::string refusal(const std::string& path, const ChildOptions& options = {})
+std::string refusal(const std::string& path, const OpenOptions& options = {})
 {
     try {
         open_device(path, options);
@@ -426,7 +426,7 @@ TEST_CASE("a block device without a size is refused")
 TEST_CASE("two devices on one file: writers exclude everybody, readers only writers")
 {
     const Place place(disk_folder());
-    const ChildOptions reader{.writable = false};
+    const OpenOptions reader{.writable = false};
     {
         const auto device = open_device(place.image);
         CHECK_THAT(refusal(place.image), Catch::Contains("is in use"));

@@ -15,8 +15,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "common/device/file_lock.h"
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
+#include "common/file/file_lock.h"
 #include "tests/unit/device_test.h"
 #include "tests/unit/log_builder.h"
 

@@ -12,8 +12,8 @@
 #include <fstream>
 #include <optional>
 
-#include "common/device/clock.h"
-#include "common/device/nbd_state.h"
+#include "common/nbd/nbd_state.h"
+#include "common/thread/clock.h"
 #include "tests/unit/nbd_test.h"
 
 using namespace resilience;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "common/device/overlay_device.h"
+#include "common/store/overlay_device.h"
 
 #include <sys/stat.h>
 

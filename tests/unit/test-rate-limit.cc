@@ -2,6 +2,7 @@
 //
 // The limit on events, with a virtual clock: the cases of QEMU's test of it,
 // and the corners in between.
+#include "common/control/json.h"
 #include "common/core/rate_limit.h"
 
 #include <catch2/catch.hpp>

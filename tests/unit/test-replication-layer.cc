@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "filters/replication/layer.h"
+#include "filters/replication/secondary/layer.h"
 #include "tests/unit/device_test.h"
 
 using namespace device_test;

@@ -7,9 +7,9 @@
 
 #include <fstream>
 
-#include "filters/replication/identity.h"
-#include "filters/replication/state.h"
-#include "filters/replication/wire.h"
+#include "filters/replication/pair/identity.h"
+#include "filters/replication/pair/state.h"
+#include "filters/replication/pair/wire.h"
 #include "tests/unit/device_test.h"
 
 using namespace device_test;

@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "filters/replication/pair.h"
+#include "filters/replication/pair/pair.h"
 
 using namespace resilience::replication;
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <fstream>
 
-#include "common/device/server_process.h"
+#include "common/nbd/server_process.h"
 #include "tests/unit/nbd_test.h"
 
 using namespace resilience;

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "common/device/child_spec.h"
+#include "common/child/child_spec.h"
 #include "common/replay/state_device.h"
 #include "tests/unit/device_test.h"
 #include "tests/unit/log_builder.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "common/device/worker_pool.h"
+#include "common/thread/worker_pool.h"
 
 #include <signal.h>
 
@@ -12,7 +12,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "common/device/sync_ledger.h"
+#include "common/file/sync_ledger.h"
 #include "tests/unit/scratch.h"
 
 using resilience::SyncLedger;

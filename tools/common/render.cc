@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
+
 namespace resilience::tools {
 
 namespace {

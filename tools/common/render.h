@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 
 namespace resilience::tools {
 

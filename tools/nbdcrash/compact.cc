@@ -20,6 +20,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/replay/point.h"
 #include "common/replay/state_device.h"
 #include "tools/common/progress_line.h"

@@ -9,8 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "common/child/child_spec.h"
 #include "common/core/compare.h"
-#include "common/device/child_spec.h"
 #include "common/replay/state_device.h"
 #include "tools/nbdcrash/tool_error.h"
 
@@ -131,7 +131,7 @@ bool same_source(const Piece& a, const Piece& b, bool has_base)
 
 OpenedDevice::OpenedDevice(const std::string& spec, bool writable)
 {
-    ChildOptions options;
+    OpenOptions options;
     options.writable = writable;
     const std::string directory = std::filesystem::current_path().string();
     device_ = open_child(parse_child_spec(spec, directory), options);

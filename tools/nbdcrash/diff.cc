@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/replay/point.h"
 #include "tools/common/progress_line.h"
 #include "tools/nbdcrash/content.h"

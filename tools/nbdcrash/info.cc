@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/nbdcrash/opened_log.h"
 #include "tools/nbdcrash/output.h"
 #include "tools/nbdcrash/tail.h"

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/parameter.h"
 #include "common/replay/point.h"
 #include "tools/common/render.h"

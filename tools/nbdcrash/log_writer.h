@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
 #include "common/replay/log_file.h"
 
 namespace resilience::nbdcrash {

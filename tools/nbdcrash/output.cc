@@ -12,6 +12,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/common/render.h"
 #include "tools/nbdcrash/tool_error.h"
 

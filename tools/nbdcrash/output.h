@@ -15,7 +15,7 @@
 
 #include <fmt/format.h>
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 #include "common/replay/log_index.h"
 #include "tools/common/render.h"
 

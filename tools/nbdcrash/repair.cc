@@ -26,8 +26,9 @@
 
 #include <fmt/format.h>
 
-#include "common/device/file_lock.h"
-#include "common/device/unique_fd.h"
+#include "common/control/json.h"
+#include "common/core/unique_fd.h"
+#include "common/file/file_lock.h"
 #include "tools/nbdcrash/output.h"
 #include "tools/nbdcrash/tail.h"
 

@@ -24,7 +24,7 @@
 
 #include <fmt/format.h>
 
-#include "common/device/file_device.h"
+#include "common/file/file_device.h"
 #include "tools/nbdcrash/content.h"
 #include "tools/nbdcrash/output.h"
 #include "tools/nbdcrash/replay_log_options.h"
@@ -246,7 +246,7 @@ private:
         if (S_ISREG(status.st_mode) && status.st_size == 0 && reach_ == 0) {
             return;  // an empty device, and nothing that could go there
         }
-        ChildOptions child;
+        OpenOptions child;
         child.lock = false;  // fsck looks at it meanwhile
         device_ = std::make_shared<FileDevice>(path, child, options_.replay);
         if (device_->size() < reach_) {

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/replay/point.h"
 #include "tools/nbdcrash/output.h"
 

@@ -13,8 +13,8 @@
 
 #include <fmt/format.h>
 
-#include "common/device/child_spec.h"
-#include "common/device/unique_fd.h"
+#include "common/child/child_spec.h"
+#include "common/core/unique_fd.h"
 #include "tools/nbdcrash/tool_error.h"
 
 namespace resilience::nbdcrash {

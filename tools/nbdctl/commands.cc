@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/nbdctl/render.h"
 #include "tools/nbdctl/words.h"
 

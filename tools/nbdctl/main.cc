@@ -15,6 +15,7 @@
 #include "tools/nbdctl/commands.h"
 
 #ifdef HAVE_CONFIG_H
+#include "common/control/json.h"
 #include "config.h"
 #endif
 #ifndef PACKAGE_VERSION

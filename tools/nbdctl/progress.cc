@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/common/progress_line.h"
 #include "tools/nbdctl/commands.h"
 #include "tools/nbdctl/render.h"

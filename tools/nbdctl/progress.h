@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 
 namespace resilience::nbdctl {
 

@@ -7,6 +7,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "common/control/json.h"
+
 namespace resilience::nbdctl {
 
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 #include "tools/common/render.h"
 
 namespace resilience::nbdctl {

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/nbdctl/tool_error.h"
 
 namespace resilience::nbdctl {

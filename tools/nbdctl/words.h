@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 
 namespace resilience::nbdctl {
 

@@ -16,11 +16,11 @@
 #include <string>
 #include <vector>
 
-#include "common/device/change_map.h"
 #include "common/device/request.h"
-#include "filters/replication/pair.h"
-#include "filters/replication/stream.h"
-#include "filters/replication/wire.h"
+#include "common/store/change_map.h"
+#include "filters/replication/pair/pair.h"
+#include "filters/replication/pair/wire.h"
+#include "filters/replication/primary/stream.h"
 #include "tests/sim/replication/disk.h"
 #include "tests/sim/world.h"
 

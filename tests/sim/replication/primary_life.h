@@ -11,8 +11,8 @@
 #include <string>
 
 #include "common/device/device.h"
-#include "filters/replication/primary_device.h"
-#include "filters/replication/primary_session.h"
+#include "filters/replication/primary/device.h"
+#include "filters/replication/primary/session.h"
 #include "tests/sim/replication/host.h"
 #include "tests/sim/world.h"
 

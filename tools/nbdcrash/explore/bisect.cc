@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/replay/point.h"
 #include "tools/nbdcrash/commands.h"
 #include "tools/nbdcrash/explore/journal.h"

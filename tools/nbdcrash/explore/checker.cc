@@ -19,7 +19,7 @@
 
 #include <fmt/format.h>
 
-#include "common/device/unique_fd.h"
+#include "common/core/unique_fd.h"
 #include "tools/nbdcrash/explore/spawn.h"
 #include "tools/nbdcrash/tool_error.h"
 

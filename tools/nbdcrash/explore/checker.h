@@ -17,7 +17,7 @@
 
 #include <sys/types.h>
 
-#include "common/device/event_fd.h"
+#include "common/thread/event_fd.h"
 
 namespace resilience::nbdcrash {
 

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/nbdcrash/commands.h"
 #include "tools/nbdcrash/explore/explore_options.h"
 #include "tools/nbdcrash/explore/progress.h"

@@ -18,7 +18,7 @@
 #include <fuse_lowlevel.h>
 #include <linux/falloc.h>
 
-#include "common/device/thread_start.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience::nbdcrash {
 

@@ -18,7 +18,7 @@
 #include <thread>
 
 #include "common/device/device.h"
-#include "common/device/event_fd.h"
+#include "common/thread/event_fd.h"
 
 struct fuse_session;
 

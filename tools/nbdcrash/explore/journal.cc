@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/nbdcrash/tool_error.h"
 
 namespace resilience::nbdcrash {

@@ -14,8 +14,8 @@
 #include <optional>
 #include <string>
 
-#include "common/control/json.h"
-#include "common/device/unique_fd.h"
+#include "common/control/json_fwd.h"
+#include "common/core/unique_fd.h"
 #include "tools/nbdcrash/explore/second_result.h"
 #include "tools/nbdcrash/explore/workbench.h"
 

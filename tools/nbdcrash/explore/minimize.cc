@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/replay/point.h"
 #include "tools/nbdcrash/commands.h"
 #include "tools/nbdcrash/explore/journal.h"

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/compare.h"
 #include "tools/nbdcrash/explore/tears.h"
 #include "tools/nbdcrash/output.h"

@@ -4,7 +4,7 @@
 // What a state lacks, in words: which writes, where on the device, when they
 // were made, and what stands there instead.
 
-#include "common/control/json.h"
+#include "common/control/json_fwd.h"
 #include "tools/nbdcrash/explore/subject.h"
 
 namespace resilience::nbdcrash {

@@ -19,8 +19,8 @@
 
 #include <fmt/format.h>
 
+#include "common/core/unique_fd.h"
 #include "common/device/device.h"
-#include "common/device/unique_fd.h"
 
 namespace resilience::nbdcrash {
 

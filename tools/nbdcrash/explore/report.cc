@@ -11,7 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "common/device/unique_fd.h"
+#include "common/control/json.h"
+#include "common/core/unique_fd.h"
 #include "tools/nbdcrash/explore/missing.h"
 #include "tools/nbdcrash/tool_error.h"
 

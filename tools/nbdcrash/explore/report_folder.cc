@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/nbdcrash/explore/picture.h"
 #include "tools/nbdcrash/tool_error.h"
 

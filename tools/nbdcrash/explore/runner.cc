@@ -4,8 +4,8 @@
 #include <thread>
 #include <utility>
 
-#include "common/device/thread_start.h"
 #include "common/replay/point.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience::nbdcrash {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/nbdcrash/explore/second_result.h"
 
+#include "common/control/json.h"
 #include "tools/nbdcrash/explore/journal.h"
 
 namespace resilience::nbdcrash {

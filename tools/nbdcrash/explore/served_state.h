@@ -15,7 +15,7 @@
 
 #include "common/core/interval_set.h"
 #include "common/device/blocking_device.h"
-#include "common/device/overlay_device.h"
+#include "common/store/overlay_device.h"
 
 namespace resilience::nbdcrash {
 

@@ -13,8 +13,8 @@
 
 #include <fmt/format.h>
 
-#include "common/device/thread_start.h"
 #include "common/replay/point.h"
+#include "common/thread/thread_start.h"
 #include "tools/nbdcrash/commands.h"
 #include "tools/nbdcrash/explore/spawn.h"
 #include "tools/nbdcrash/tool_error.h"
