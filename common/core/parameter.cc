@@ -6,7 +6,10 @@
 #include <charconv>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -40,7 +43,36 @@ bool one_of(std::string_view value, std::initializer_list<std::string_view> word
     });
 }
 
+/// Levenshtein's distance: insertions, deletions and changes.
+std::size_t distance(std::string_view a, std::string_view b)
+{
+    std::vector<std::size_t> row(b.size() + 1);  // of what a has so far, to each start of b
+    std::iota(row.begin(), row.end(), 0);
+    for (std::size_t i = 0; i < a.size(); i++) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t j = 0; j < b.size(); j++) {
+            const std::size_t change = diagonal + (a[i] != b[j]);
+            diagonal = std::exchange(row[j + 1],
+                                     std::min({change, row[j] + 1, row[j + 1] + 1}));
+        }
+    }
+    return row.back();
+}
+
 }  // namespace
+
+std::string closest_name(std::string_view name, std::span<const std::string> known)
+{
+    std::size_t nearest = std::min<std::size_t>(2, name.size() / 2) + 1;
+    std::string found;
+    for (const std::string& each : known) {
+        if (const std::size_t far = distance(name, each); far < nearest) {
+            nearest = far;
+            found = each;
+        }
+    }
+    return found;
+}
 
 bool is_name(std::string_view text)
 {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -16,6 +17,11 @@ namespace resilience {
 /// Whether people may give something this name: letters, digits, '-' and '_'.
 /// So no name can be taken for a path, a place ("children.2") or an option.
 bool is_name(std::string_view text);
+
+/// What somebody who wrote `name` may have meant: the one of `known` that takes
+/// the fewest letters to be put in, left out or changed (the first of several),
+/// at most two of them and at most half of the name.  Empty: nothing is near.
+std::string closest_name(std::string_view name, std::span<const std::string> known);
 
 /// "true", "yes", "on", "1" / "false", "no", "off", "0" (nbdkit's words).
 bool parse_bool(std::string_view key, std::string_view value);

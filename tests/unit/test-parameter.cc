@@ -3,6 +3,7 @@
 // Values of parameters: never truncated, never guessed.
 
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -104,4 +105,28 @@ TEST_CASE("a relative path is of the folder that the server was started in")
     CHECK(parse_path("key", "../x/./y", "/home") == "/x/y");
     CHECK(parse_path("key", "/run/a", "/home") == "/run/a");
     CHECK_THROWS_WITH(parse_path("key", "", "/home"), "key=: expects a path");
+}
+
+TEST_CASE("a name that is nearly right leads to the one that was meant")
+{
+    const std::vector<std::string> known{"mark", "query-status", "resync-start", "resync-stop"};
+    CHECK(closest_name("mrak", known) == "mark");
+    CHECK(closest_name("query-stat", known) == "query-status");
+    CHECK(closest_name("query_status", known) == "query-status");
+    CHECK(closest_name("resync-strt", known) == "resync-start");
+    CHECK(closest_name("resync-sto", known) == "resync-stop");
+    CHECK(closest_name("mark", known) == "mark");
+    // Of two that are equally near, the first.
+    CHECK(closest_name("resync-st", std::vector<std::string>{"resync-str", "resync-sto"}) ==
+          "resync-str");
+}
+
+TEST_CASE("a name that is far from all leads nowhere")
+{
+    const std::vector<std::string> known{"mark", "query-status"};
+    for (const char* far : {"", "x", "ma", "mop", "status", "query-sta", "marker-of"}) {
+        INFO(far);
+        CHECK(closest_name(far, known).empty());
+    }
+    CHECK(closest_name("mark", {}).empty());
 }
