@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "tools/common/progress_line.h"
 #include "tools/nbdcrash/log_writer.h"
 #include "tools/nbdcrash/output.h"

@@ -18,6 +18,7 @@
 #include "tools/nbdcrash/output.h"
 
 #ifdef HAVE_CONFIG_H
+#include "common/control/json.h"
 #include "config.h"
 #endif
 #ifndef PACKAGE_VERSION

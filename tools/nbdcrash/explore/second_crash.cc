@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/interval_set.h"
 #include "tools/nbdcrash/explore/memo.h"
 #include "tools/nbdcrash/explore/missing.h"
