@@ -20,7 +20,7 @@ constexpr std::uint64_t mebibyte = 1024 * 1024;
 
 inline NbdTarget uri_spec(const std::string& uri)
 {
-    return {.text = uri, .address = uri};
+    return {.text = uri, .address = uri, .command = false, .directory = {}};
 }
 
 inline NbdTarget command_spec(const std::string& command, const std::string& directory = "/tmp")

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/control/event.h"
 #include "common/control/json.h"
 #include "tests/unit/control_test.h"
 
