@@ -9,8 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/core/setup_error.h"
 #include "common/core/unique_fd.h"
-#include "common/device/device.h"
 
 namespace resilience {
 
