@@ -24,7 +24,8 @@ refuses_to_start "mark offset behind the end" 'must be inside the device, which 
 refuses_to_start "mark offset abc" 'logwrites-mark-offset' logwrites-mark-offset=abc
 refuses_to_start "append and sector size" 'mutually exclusive' logwrites-append=true logwrites-sector-size=512
 refuses_to_start "two logs" 'a log has been given already' logwrites-log="$tmpdir/other"
-refuses_to_start "an unknown parameter" 'logwrites-size=1: the filter has no such parameter' logwrites-size=1
+refuses_to_start "an unknown parameter" "unknown parameter 'logwrites-size'" logwrites-size=1
+refuses_to_start "a misspelt parameter" "did you mean 'logwrites-append'" logwrites-apend=true
 fails_like "no log" 'a block device must be specified for "log"' \
     timeout 20 nbdkit -f -U - --filter="$logwrites_filter" null
 fails_like "an empty log" 'logwrites-log: ' \

@@ -3,6 +3,7 @@
 # What the manual page of the logwrites filter says is complete and true: each
 # parameter, command and event is explained, and the examples run as they stand.
 . "${0%/*}/functions.sh"
+. "${0%/*}/man-functions.sh"
 requires nbdkit nbdinfo podchecker
 
 cd "$tmpdir" || exit 1
@@ -12,17 +13,13 @@ ok "the page is POD as it should be" podchecker -warnings -warnings "$page"
 commands_in() { sed -n '/^=head1 PARAMETERS/,/^=head1 EXAMPLE/p' "$1" | sed -e ':a; /\\$/ { N; s/\\\n */ /; ba }' | grep -E '^ (nbdkit|nbdctl|nbdinfo) ' | sed 's/^ //'; }
 commands_in "$page" > examples
 
-nbdkit --filter="$logwrites_filter" null --help > help
+help_of filter "$logwrites_filter" > help
+page_agrees "the page" help "$page"
 missing=()
-count=0
-for parameter in $(sed -n 's/^\(logwrites-[a-z-]*\)=.*/\1/p' help); do
-    count=$((count + 1))
-    grep '^=item' "$page" | grep -q -F "B<$parameter=" || missing+=("item of $parameter")
-    sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/p' "$page" | grep -q -F "$parameter=" ||
-        missing+=("$parameter in SYNOPSIS")
+for parameter in "${parameters[@]}"; do
     grep -q -F " $parameter=" examples || missing+=("example of $parameter")
 done
-is "$count ${missing[*]}" "9 " "each parameter has an item, an example and its place in SYNOPSIS"
+is "${#parameters[@]} ${missing[*]}" "9 " "each parameter has an example"
 
 empty_image disk.img 1M
 empty_image store 4M

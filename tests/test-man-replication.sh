@@ -3,22 +3,16 @@
 # The manual page of replication is complete: each parameter, command and event is
 # explained, and the examples of a secondary run as they stand.
 . "${0%/*}/replication-functions.sh"
+. "${0%/*}/man-functions.sh"
 requires podchecker pod2man
 
 page=$abs_top_srcdir/man/nbdkit-replication-filter.pod
 ok "POD as it should be" podchecker -warnings -warnings "$page"
 items=$(grep '^=item' "$page"; sed -n '/^=item/,/^$/p' "$page")
 
-mapfile -t parameters < <(nbdkit --filter="$replication_filter" null --help |
-    sed -n 's/^\(replication-[a-z-]*\)=.*/\1/p')
-[ ${#parameters[@]} -ge 19 ] || bail_out "the help has only ${#parameters[@]} parameters"
-missing=()
-for parameter in "${parameters[@]}"; do
-    grep -q -F "B<$parameter=>" <<< "$items" || missing+=("$parameter")
-    sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/p' "$page" | grep -q -F -e "$parameter=" ||
-        missing+=("$parameter: SYNOPSIS")
-done
-is "${missing[*]}" "" "each parameter is explained"
+help_of filter "$replication_filter" > "$tmpdir/help"
+page_agrees "the page" "$tmpdir/help" "$page"
+[ ${#parameters[@]} -ge 20 ] || fail "the help has only ${#parameters[@]} parameters"
 
 missing=()
 for event in $(grep -o -h '"REPLICATION_[A-Z_]*"' "$abs_top_srcdir"/filters/replication/*/*.cc |

@@ -4,7 +4,7 @@
 . "${0%/*}/shim-functions.sh"
 
 start_nbdkit remote memory 8M
-start_nbdkit filtered --filter="$pass_filter" nbd socket="$tmpdir/remote.sock" pass-timeout=1000
+start_nbdkit filtered --filter="$pass_filter" nbd socket="$tmpdir/remote.sock" pass-timeout=1s
 ok "it works" qemu_io filtered -c 'write -P 5 0 64k' -c 'read -P 5 0 64k'
 
 freeze "$(pid_of remote)"

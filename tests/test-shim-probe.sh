@@ -33,7 +33,7 @@ refused "a module that throws at get_ready" "told to fail at get_ready" \
 start_nbdkit remote memory 1M
 freeze "$(pid_of remote)"
 refused "a plugin that hangs" "child 0.*has not answered within" \
-    nbd socket="$tmpdir/remote.sock" pass-timeout=1000
+    nbd socket="$tmpdir/remote.sock" pass-timeout=1s
 thaw "$(pid_of remote)"
 
 start_nbdkit shared --filter="$pass_filter" nbd socket="$tmpdir/remote.sock" shared=true

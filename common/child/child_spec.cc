@@ -181,12 +181,17 @@ ChildSpec parse_child_spec(std::string_view text, const std::string& directory)
     return spec;
 }
 
-ChildSpec parse_child_parameter(std::string_view key, std::string_view value,
-                                const std::string& directory)
+ChildSpec parse_child_parameter(const Given& given)
 try {
-    return parse_child_spec(value, directory);
+    return parse_child_spec(given.value, given.directory);
 } catch (const SetupError& error) {
-    throw SetupError(fmt::format("{}: {}", key, error.what()));
+    throw SetupError(fmt::format("{}: {}", given.key, error.what()));
+}
+
+ParameterValue takes::child(std::optional<ChildSpec>& target, std::string once)
+{
+    return {"<SPEC>", "", [&target](const Given& given) { target = parse_child_parameter(given); },
+            std::move(once)};
 }
 
 std::string storage_identity(const ChildSpec& spec)

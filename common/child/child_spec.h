@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/core/parameter_table.h"
 #include "common/device/device.h"
 #include "common/device/open_options.h"
 
@@ -36,9 +37,13 @@ struct ChildSpec {
 /// URI scheme, an unclosed bracket); touches nothing.
 ChildSpec parse_child_spec(std::string_view text, const std::string& directory);
 
-/// The same for the value of a parameter: what is thrown names `key`.
-ChildSpec parse_child_parameter(std::string_view key, std::string_view value,
-                                const std::string& directory);
+/// The same for the value of a parameter: what is thrown names the key.
+ChildSpec parse_child_parameter(const Given& given);
+
+/// For a ParameterTable: one SPEC; `once` says of what ("a log").
+namespace takes {
+ParameterValue child(std::optional<ChildSpec>& target, std::string once);
+}
 
 /// Opens a child and checks it: it exists, answers within the timeout, has a
 /// size, can be written if it has to be.  Starts no thread (see

@@ -2,7 +2,7 @@
 #include "common/core/parameter.h"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <charconv>
 #include <filesystem>
 #include <limits>
@@ -150,6 +150,16 @@ std::uint64_t parse_size(std::string_view key, std::string_view value)
         refuse(key, value, allowed);
     }
     return *number << shift;
+}
+
+std::uint32_t parse_power_of_two(std::string_view key, std::string_view value, std::uint32_t min,
+                                 std::uint32_t max)
+{
+    const std::uint64_t size = parse_size(key, value);
+    if (!std::has_single_bit(size) || size < min || size > max) {
+        refuse(key, value, fmt::format("expects a power of two from {} to {} bytes", min, max));
+    }
+    return static_cast<std::uint32_t>(size);
 }
 
 double parse_share(std::string_view key, std::string_view value)

@@ -34,6 +34,10 @@ std::uint64_t parse_integer(std::string_view key, std::string_view value, std::u
 /// 1024), as nbdkit's sizes.
 std::uint64_t parse_size(std::string_view key, std::string_view value);
 
+/// The same for a power of two in [min, max].
+std::uint32_t parse_power_of_two(std::string_view key, std::string_view value, std::uint32_t min,
+                                 std::uint32_t max);
+
 /// A name in the sense of is_name().
 std::string parse_name(std::string_view key, std::string_view value);
 

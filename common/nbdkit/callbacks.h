@@ -17,6 +17,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "common/device/device.h"
@@ -72,6 +73,18 @@ private:
     std::mutex mutex_;
     std::list<Handle> all_;
 };
+
+/// The lines of `--help` about M's parameters.  The text lives for ever, as nbdkit
+/// wants it.
+template <typename M>
+const char* config_help(Form form)
+{
+    if constexpr (requires { M::config_help; }) {
+        return M::config_help;
+    } else {
+        return (new std::string(M::make(form)->parameters().help()))->c_str();
+    }
+}
 
 /// Routes common/core/log to nbdkit_error and nbdkit_debug.
 void install_log_sink() noexcept;

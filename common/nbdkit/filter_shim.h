@@ -34,7 +34,7 @@ public:
         f.name = M::name;
         f.longname = M::longname;
         f.description = shim::describe_with_version(M::description);
-        f.config_help = M::config_help;
+        f.config_help = shim::config_help<M>(Form::filter);
         f.load = load;
         f.unload = unload;
         f.config = config;
@@ -152,7 +152,7 @@ private:
 
     static void unload() noexcept
     {
-        if (state_ != nullptr && --state_->loads == 0) {
+        if (state_ != nullptr && --state_->loads == 0 && !state_->left_behind()) {
             delete state_;
             state_ = nullptr;
         }

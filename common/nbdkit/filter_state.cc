@@ -67,6 +67,7 @@ void FilterState::get_ready(int thread_model)
         NextDevice::Options{name_, backend_, facts, background, timeout});
     module_->set_background(background);
     module_->get_ready(next_);
+    module_->control().open();
 }
 
 void FilterState::after_fork(nbdkit_backend* backend)
@@ -77,10 +78,12 @@ void FilterState::after_fork(nbdkit_backend* backend)
                                      name_));
     }
     module_->after_fork();
+    module_->control().start();
 }
 
 void FilterState::cleanup()
 {
+    module_->control().stop();
     module_->cleanup();
     if (next_) {
         next_->stop(last_stop);

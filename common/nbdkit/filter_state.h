@@ -54,6 +54,8 @@ public:
     void get_ready(int thread_model);
     void after_fork(nbdkit_backend* backend);
     void cleanup();
+    /// A command still runs: nothing of this may be destroyed.
+    bool left_behind() const { return module_->control().left_behind(); }
 
     FilterConnection* open(nbdkit_next_open* next, nbdkit_context* context, bool read_only,
                            const char* export_name);

@@ -12,7 +12,6 @@
 //       static constexpr const char* name = "quorum";          // as in --filter=quorum
 //       static constexpr const char* longname = "nbdkit quorum";
 //       static constexpr const char* description = "...";      // one paragraph
-//       static constexpr const char* config_help = "quorum-child=<SPEC>  ...";
 //       static constexpr const char* magic_config_key = "quorum-child";  // plugin form
 //       static constexpr const char* alternative = "use ...";  // optional: what to do
 //                               // where the filter form cannot work; ends a message
@@ -20,13 +19,18 @@
 //   };
 //
 // and registered with one line: RESILIENCE_REGISTER_FILTER(QuorumModule) or
-// RESILIENCE_REGISTER_PLUGIN(QuorumModule).
+// RESILIENCE_REGISTER_PLUGIN(QuorumModule).  tests/modules/pass.cc is the smallest
+// one that has everything.
 //
 // The order of the calls, all but open() on the server's main thread:
 //
-//   make, (config | observe)*, config_complete, get_ready, [fork], after_fork,
+//   make, config*, config_complete, get_ready, [fork], after_fork,
 //   open (once per connection, concurrently, from the connections' threads),
 //   cleanup, destructor.
+//
+// The control socket is made after get_ready, serves after after_fork, and is
+// closed before cleanup.  A module is also made when the shared object is loaded,
+// for the text of --help, so making one does nothing.
 //
 // Any of them may be the last one: a start that fails exits the process
 // without cleanup or destructor, and the process that forks the server ends
@@ -37,8 +41,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "common/control/module_control.h"
+#include "common/core/parameter_table.h"
 #include "common/device/device.h"
 
 namespace resilience {
@@ -61,24 +68,26 @@ struct Export {
 
 class Module {
 public:
-    Module() = default;
+    /// `prefix` is what the names of the parameters begin with: keys that do and
+    /// that the module does not have are refused.
+    Module(Form form, const std::string& name, const std::string& prefix)
+        : form_(form), parameters_(name, prefix)
+    {
+    }
+    Module() : Module(Form::filter, "", "") {}
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
     virtual ~Module() = default;
 
-    /// One key=value of the command line.  Returns true if it was for this
-    /// module, false if it is for somebody below (an unknown key, in the
-    /// plugin form).  The current directory is still the user's: make paths
-    /// absolute here.  Throws SetupError.
-    virtual bool config(std::string_view key, const std::string& value) = 0;
+    /// One key=value of the command line, with the user's directory still the
+    /// current one.  Returns true if it was for this module, false if it goes on
+    /// to what is below, e.g. the file= of nbdkit's file plugin (filter form
+    /// only).  Throws SetupError.
+    virtual bool config(std::string_view key, const std::string& value);
+    virtual void observe(std::string_view, const std::string&) {}
 
-    /// A key that config() did not take and that goes on to what is below
-    /// (filter form only), e.g. the file= of nbdkit's file plugin.
-    virtual void observe(std::string_view key, const std::string& value)
-    {
-        (void)key;
-        (void)value;
-    }
+    const ParameterTable& parameters() const { return parameters_; }
+    ModuleControl& control() { return control_; }
 
     /// All keys have been given.  Throws SetupError.
     virtual void config_complete() {}
@@ -121,7 +130,26 @@ public:
     /// For the shims, before get_ready().
     void set_background(bool possible) { background_ = possible; }
 
+protected:
+    Form form() const { return form_; }
+    /// For the constructor: adds rows.
+    void add(std::vector<Parameter> rows, std::string_view heading = {})
+    {
+        parameters_.add(std::move(rows), heading);
+    }
+    /// Where the user was; absolute.
+    const std::string& directory() const { return directory_; }
+    /// What was told to those below: keys and values, in the order of the command line.
+    const std::vector<std::pair<std::string, std::string>>& below() const { return below_; }
+    /// What the plugin below serves, as far as that is known: storage_identity().
+    std::vector<std::string> storage_below() const;
+
 private:
+    const Form form_;
+    ModuleControl control_;  // what derived classes have uses it, and ends before it
+    ParameterTable parameters_;
+    std::string directory_;
+    std::vector<std::pair<std::string, std::string>> below_;
     bool background_ = true;
 };
 

@@ -36,7 +36,7 @@ public:
         p.longname = M::longname;
         p.version = collection_version;
         p.description = M::description;
-        p.config_help = M::config_help;
+        p.config_help = shim::config_help<M>(Form::plugin);
         if constexpr (requires { M::magic_config_key; }) {
             p.magic_config_key = M::magic_config_key;
         }
@@ -140,8 +140,10 @@ private:
 
     static void unload() noexcept
     {
-        delete state_;
-        state_ = nullptr;
+        if (state_ != nullptr && !state_->module->control().left_behind()) {
+            delete state_;
+            state_ = nullptr;
+        }
     }
 
     /// The state; without one, load() has failed and has said why.
@@ -169,17 +171,26 @@ private:
 
     static int get_ready() noexcept
     {
-        return shim::set_up("get_ready", [] { state().module->get_ready(nullptr); });
+        return shim::set_up("get_ready", [] {
+            state().module->get_ready(nullptr);
+            state().module->control().open();
+        });
     }
 
     static int after_fork() noexcept
     {
-        return shim::set_up("after_fork", [] { state().module->after_fork(); });
+        return shim::set_up("after_fork", [] {
+            state().module->after_fork();
+            state().module->control().start();
+        });
     }
 
     static void cleanup() noexcept
     {
-        shim::set_up("cleanup", [] { state().module->cleanup(); });
+        shim::set_up("cleanup", [] {
+            state().module->control().stop();
+            state().module->cleanup();
+        });
     }
 
     static void* open(int readonly) noexcept

@@ -76,7 +76,7 @@ try {
                                          "already, as '{}'",
                                          key, value, raw_->text));
         }
-        raw_ = parse_child_parameter(key, value, directory);
+        raw_ = parse_child_parameter({key, value, directory, {}});
     } else if (key == "blkverify-on-mismatch") {
         options_.on_mismatch = parse_on_mismatch(key, value);
     } else if (key == "blkverify-sample") {

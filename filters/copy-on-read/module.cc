@@ -74,7 +74,7 @@ try {
                                          "'{}'; there can be one",
                                          value, source_->text));
         }
-        source_ = parse_child_parameter(key, value, directory_);
+        source_ = parse_child_parameter({key, value, directory_, {}});
     } else if (key == "cor-cluster-size") {
         options_.cluster_size = parse_cluster_size(key, value);
     } else if (key == "cor-timeout") {

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/logwrites/module.h"
 
-#include <filesystem>
+#include <algorithm>
 #include <limits>
-#include <stdexcept>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "common/core/log.h"
-#include "common/core/parameter.h"
 #include "filters/logwrites/logwrites_device.h"
 #include "filters/logwrites/marks.h"
 
@@ -21,17 +19,7 @@ namespace {
 constexpr std::chrono::milliseconds log_timeout{10000};
 constexpr std::chrono::milliseconds stop_limit{3000};
 
-WhenFull parse_full(std::string_view key, const std::string& value)
-{
-    for (const WhenFull each : {WhenFull::error, WhenFull::stop}) {
-        if (value == to_string(each)) {
-            return each;
-        }
-    }
-    throw SetupError(fmt::format("{}={}: expects error or stop", key, value));
-}
-
-std::uint64_t parse_interval(std::string_view key, const std::string& value)
+std::uint64_t parse_interval(std::string_view key, std::string_view value)
 {
     const std::uint64_t interval =
         parse_integer(key, value, 0, std::numeric_limits<std::int64_t>::max());
@@ -43,7 +31,7 @@ std::uint64_t parse_interval(std::string_view key, const std::string& value)
     return interval;
 }
 
-std::uint32_t parse_sector_size(std::string_view key, const std::string& value)
+std::uint32_t parse_sector_size(std::string_view key, std::string_view value)
 {
     const std::uint64_t size = parse_size(key, value);
     check_sector_size(key, size);
@@ -52,68 +40,26 @@ std::uint32_t parse_sector_size(std::string_view key, const std::string& value)
 
 }  // namespace
 
-const char* const LogwritesModule::config_help =
-    "logwrites-log=<SPEC>           Where the log goes: a path or an NBD URI (required).\n"
-    "logwrites-sector-size=<SIZE>   Of the log: 512 (default) to 8M, a power of two.\n"
-    "logwrites-append=<BOOL>        Go on behind an existing log (default false).\n"
-    "logwrites-super-update-interval=<N> Entries between superblocks (default 4096).\n"
-    "logwrites-full=<ACTION>        error or stop, when the log is full (default error).\n"
-    "logwrites-ext=<BOOL>           Order, times, checksums in headers (default true).\n"
-    "logwrites-sync=<BOOL>          A flush makes the log durable too (default true).\n"
-    "logwrites-mark-offset=<OFFSET> Where a guest writes marks (default nowhere).\n"
-    "logwrites-control=<SOCKET>     Where nbdctl(1) connects to.";
-
-bool LogwritesModule::config(std::string_view key, const std::string& value)
-try {
-    if (!key.starts_with("logwrites-")) {
-        return false;
-    }
-    if (directory_.empty()) {
-        directory_ = std::filesystem::current_path();
-    }
-    config_option(key, value);
-    return true;
-} catch (const std::invalid_argument& error) {
-    throw SetupError(error.what());
-}
-
-void LogwritesModule::config_option(std::string_view key, const std::string& value)
+LogwritesModule::LogwritesModule() : Module(Form::filter, name, "logwrites-")
 {
-    if (key == "logwrites-log") {
-        if (log_) {
-            throw SetupError(fmt::format("{}={}: a log has been given already: '{}'", key, value,
-                                         log_->text));
-        }
-        log_ = parse_child_parameter(key, value, directory_);
-    } else if (key == "logwrites-sector-size") {
-        options_.sector_size = parse_sector_size(key, value);
-    } else if (key == "logwrites-append") {
-        options_.append = parse_bool(key, value);
-    } else if (key == "logwrites-super-update-interval") {
-        options_.super_update_interval = parse_interval(key, value);
-    } else if (key == "logwrites-full") {
-        options_.full = parse_full(key, value);
-    } else if (key == "logwrites-ext") {
-        options_.ext = parse_bool(key, value);
-    } else if (key == "logwrites-sync") {
-        options_.sync = parse_bool(key, value);
-    } else if (key == "logwrites-mark-offset") {
-        options_.mark_offset = parse_size(key, value);
-    } else if (key == "logwrites-control") {
-        control_path_ = parse_path(key, value, directory_);
-    } else {
-        throw SetupError(fmt::format("{}={}: the filter has no such parameter; see 'nbdkit "
-                                     "--filter=logwrites null --help'",
-                                     key, value));
-    }
-}
-
-void LogwritesModule::observe(std::string_view key, const std::string& value)
-{
-    // Not to log onto the disk itself.
-    if (auto identity = plugin_storage_identity(key, value, std::filesystem::current_path())) {
-        below_.push_back(std::move(*identity));
-    }
+    add({
+        {"logwrites-log", takes::child(log_, "a log"),
+         "Where the log goes: a path or an NBD URI (required)"},
+        {"logwrites-sector-size", takes::parsed("<SIZE>", options_.sector_size, parse_sector_size),
+         "Of the log: 512 (default) to 8M, a power of two"},
+        {"logwrites-append", takes::truth(options_.append), "Go on behind an existing log"},
+        {"logwrites-super-update-interval",
+         takes::parsed("<N>", options_.super_update_interval, parse_interval),
+         "Entries between superblocks"},
+        {"logwrites-full",
+         takes::choice(options_.full, {{"error", WhenFull::error}, {"stop", WhenFull::stop}}),
+         "When the log is full"},
+        {"logwrites-ext", takes::truth(options_.ext), "Order, times, checksums in headers"},
+        {"logwrites-sync", takes::truth(options_.sync), "A flush makes the log durable too"},
+        {"logwrites-mark-offset", takes::size(options_.mark_offset),
+         "Where a guest writes marks (default nowhere)"},
+        control().parameter("logwrites-control"),
+    });
 }
 
 void LogwritesModule::config_complete()
@@ -123,12 +69,10 @@ void LogwritesModule::config_complete()
                          "logwrites-log=SPEC");
     }
     const std::string identity = storage_identity(*log_);
-    for (const std::string& each : below_) {
-        if (each == identity) {
-            throw SetupError(fmt::format("logwrites-log={}: this is what the plugin serves; the "
-                                         "log needs a place of its own",
-                                         log_->text));
-        }
+    if (std::ranges::count(storage_below(), identity) != 0) {
+        throw SetupError(fmt::format("logwrites-log={}: this is what the plugin serves; the log "
+                                     "needs a place of its own",
+                                     log_->text));
     }
 }
 
@@ -152,9 +96,6 @@ void LogwritesModule::get_ready(std::shared_ptr<Device> next)
     storage_->stop(stop_limit);
     if (storage_->fixed_size()) {
         storage_.reset();  // connections and threads do not survive the fork
-    }
-    if (!control_path_.empty()) {
-        server_ = std::make_unique<ControlServer>(control_path_, commands_, events_);
     }
 }
 
@@ -186,11 +127,8 @@ void LogwritesModule::after_fork()
         reporter_.mark(mark, entry, way);
     };
     recorder_ = std::make_shared<Recorder>(next_, *writer_, options_, on_mark);
-    control_ = std::make_unique<Control>(*recorder_, *writer_, options_, log_->text, connections_);
-    control_->add_commands(commands_);
-    if (server_) {
-        server_->start();
-    }
+    commands_ = std::make_unique<Control>(*recorder_, *writer_, options_, log_->text, connections_);
+    commands_->add_commands(control().commands());
 }
 
 std::shared_ptr<Device> LogwritesModule::open(const Client& client)
@@ -209,9 +147,6 @@ std::shared_ptr<Device> LogwritesModule::open(const Client& client)
 
 void LogwritesModule::cleanup()
 {
-    if (server_) {
-        server_->stop(stop_limit);
-    }
     if (writer_) {
         if (const int error = writer_->end()) {
             log::error("logwrites: {}: the end of the log could not be written: {}", log_->text,

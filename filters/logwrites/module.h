@@ -6,13 +6,8 @@
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "common/child/child_spec.h"
-#include "common/control/command_table.h"
-#include "common/control/control_server.h"
-#include "common/control/event_bus.h"
 #include "common/nbdkit/module.h"
 #include "filters/logwrites/control.h"
 #include "filters/logwrites/log_scan.h"
@@ -30,12 +25,11 @@ public:
     static constexpr const char* description =
         "Records every change of a device in the format of Linux's dm-log-writes, so\n"
         "that any state that a crash could leave behind can be looked at later.";
-    static const char* const config_help;
 
     static std::unique_ptr<Module> make(Form) { return std::make_unique<LogwritesModule>(); }
 
-    bool config(std::string_view key, const std::string& value) override;
-    void observe(std::string_view key, const std::string& value) override;
+    LogwritesModule();
+
     void config_complete() override;
     void get_ready(std::shared_ptr<Device> next) override;
     void after_fork() override;
@@ -43,27 +37,20 @@ public:
     void cleanup() override;
 
 private:
-    void config_option(std::string_view key, const std::string& value);
     void open_storage();
 
     Options options_;
     std::optional<ChildSpec> log_;
-    std::string control_path_;
-    std::string directory_;           // where we were started
-    std::vector<std::string> below_;  // storage that the plugin below is told to open
 
     // What the parameters become.  The order is that of dependence.
     std::shared_ptr<Device> next_;
-    EventBus events_;
-    Reporter reporter_{events_};
+    Reporter reporter_{control().events()};
     std::unique_ptr<LogStorage> storage_;
     LogStart start_;
     std::unique_ptr<LogWriter> writer_;
     std::shared_ptr<Recorder> recorder_;
     std::atomic<std::uint32_t> connections_{0};
-    CommandTable commands_;
-    std::unique_ptr<Control> control_;
-    std::unique_ptr<ControlServer> server_;
+    std::unique_ptr<Control> commands_;
 };
 
 }  // namespace resilience::logwrites

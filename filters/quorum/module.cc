@@ -130,7 +130,7 @@ void QuorumModule::config_child(std::string_view key, const std::string& value)
 {
     if (key == child_key) {
         given_.push_back({});
-        given_.back().spec = parse_child_parameter(key, value, directory_);
+        given_.back().spec = parse_child_parameter({key, value, directory_, {}});
         return;
     }
     std::string_view label = key.substr(child_key.size() + 1);
@@ -144,7 +144,7 @@ void QuorumModule::config_child(std::string_view key, const std::string& value)
         throw SetupError(fmt::format("{}={}: this child has been given already, as '{}'", key,
                                      value, child.spec->text));
     }
-    child.spec = parse_child_parameter(key, value, directory_);
+    child.spec = parse_child_parameter({key, value, directory_, {}});
 }
 
 void QuorumModule::config_child_option(std::string_view key, std::string_view label,

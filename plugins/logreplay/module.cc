@@ -59,7 +59,7 @@ try {
         }
         options_.log = parse_path(key, value, directory);
     } else if (key == "base") {
-        options_.base = parse_child_parameter(key, value, directory);
+        options_.base = parse_child_parameter({key, value, directory, {}});
     } else if (key == "size") {
         options_.size = parse_size(key, value);
     } else if (key == "point") {

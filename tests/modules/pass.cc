@@ -2,21 +2,27 @@
 #include "tests/modules/pass.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <filesystem>
 #include <optional>
 #include <stdexcept>
+#include <thread>
+
+#include <fmt/format.h>
 
 #include "common/child/child_spec.h"
+#include "common/control/json.h"
+#include "common/core/log.h"
 #include "common/device/pending.h"
+#include "common/thread/background_thread.h"
 
 namespace resilience {
 namespace {
 
 using std::chrono::milliseconds;
 
-std::optional<Op> parse_op(std::string_view text)
+Op parse_op(std::string_view key, std::string_view text)
 {
     for (const Op op : {Op::read, Op::write, Op::flush, Op::zero, Op::trim, Op::cache,
                         Op::extents}) {
@@ -24,16 +30,7 @@ std::optional<Op> parse_op(std::string_view text)
             return op;
         }
     }
-    return std::nullopt;
-}
-
-Op need_op(std::string_view key, std::string_view text)
-{
-    const auto op = parse_op(text);
-    if (!op) {
-        throw SetupError(std::string(key) + "=" + std::string(text) + ": no such operation");
-    }
-    return *op;
+    throw SetupError(fmt::format("{}={}: no such operation", key, text));
 }
 
 struct Faults {
@@ -60,6 +57,7 @@ public:
 
     int execute(Request& request) override
     {
+        requests++;
         if (faults_.throws == request.op) {
             throw std::runtime_error("pass-throw");
         }
@@ -80,6 +78,8 @@ public:
     {
         below_->submit(std::move(request), std::move(done));
     }
+
+    std::atomic<std::uint64_t> requests{0};
 
 private:
     int submit_and_wait(Request& request)
@@ -104,34 +104,49 @@ private:
 
 class Pass final : public Module {
 public:
-    explicit Pass(Form form) : form_(form) {}
-
-    bool config(std::string_view key, const std::string& value) override
+    explicit Pass(Form form)
+        : Module(form, PassModule::name, "pass-"), flusher_("pass-flush", [this](const auto&) {
+              flush();
+              return real_clock().now() + flush_interval_;
+          })
     {
-        if (key == "pass-child" && form_ == Form::plugin) {
-            spec_ = parse_child_spec(value, std::filesystem::current_path().string());
-        } else if (key == "pass-throw") {
-            faults_.throws = need_op(key, value);
-        } else if (key == "pass-errno") {
-            const auto colon = value.find(':');
-            faults_.fails = need_op(key, value.substr(0, colon));
-            faults_.error = std::stoi(value.substr(colon + 1));
-        } else if (key == "pass-extend-extents") {
-            faults_.extend_extents = std::stoull(value);
-        } else if (key == "pass-timeout") {
-            timeout_ = milliseconds(std::stoi(value));
-        } else if (key == "pass-fail") {
-            fail_ = value;
-        } else {
-            return false;
+        if (form == Form::plugin) {
+            add({{"pass-child", takes::child(spec_, "a child"), "The device"}});
         }
-        return true;
+        add({
+            {"pass-throw", takes::parsed("<OP>", faults_.throws, parse_op),
+             "Throw an exception when this operation is asked for"},
+            {"pass-errno",
+             {"<OP>:<N>", "", [this](const Given& given) {
+                  const auto colon = std::min(given.value.find(':'), given.value.size() - 1);
+                  faults_.fails = parse_op(given.key, given.value.substr(0, colon));
+                  faults_.error = static_cast<int>(
+                      parse_integer(given.key, given.value.substr(colon + 1), 1, 1000));
+              }, {}},
+             "Fail this operation with errno N"},
+            {"pass-extend-extents", takes::size(faults_.extend_extents),
+             "Say so many bytes too much in the last extent"},
+            {"pass-timeout", takes::duration(timeout_),
+             "How long a request may take before it is abandoned"},
+            {"pass-fail", takes::text("<STEP>", fail_),
+             "Fail this step of the set-up: config_complete or get_ready"},
+            {"pass-flush-interval", takes::duration(flush_interval_),
+             "Flush the device in the background, again and again"},
+            control().parameter("pass-control"),
+        });
+    }
+
+    ~Pass() override
+    {
+        if (held_) {
+            log::error("pass: destroyed although a command uses it");
+        }
     }
 
     void config_complete() override
     {
         fail_at("config_complete");
-        if (form_ == Form::plugin && !spec_) {
+        if (form() == Form::plugin && !spec_) {
             throw SetupError("pass: a child SPEC must be given: nbdkit pass SPEC");
         }
     }
@@ -141,11 +156,29 @@ public:
     void get_ready(std::shared_ptr<Device> next) override
     {
         fail_at("get_ready");
-        below_ = form_ == Form::filter ? std::move(next) : open_child(*spec_, {});
+        below_ = form() == Form::filter ? std::move(next) : open_child(*spec_, {});
         device_ = std::make_shared<PassDevice>(below_, background(), faults_, timeout_);
+        control().commands().add("query-pass", "how many requests there were", {},
+                                 [this](const Json&) -> Json {
+                                     return {{"requests", device_->requests.load()},
+                                             {"held", held_.load()}};
+                                 });
+        control().commands().add("hold", "run for a minute, whatever the server does", {},
+                                 [this](const Json&) {
+                                     held_ = true;
+                                     std::this_thread::sleep_for(std::chrono::minutes(1));
+                                     held_ = false;
+                                     return Json::object();
+                                 });
     }
 
-    void after_fork() override { below_->start(); }
+    void after_fork() override
+    {
+        below_->start();
+        if (flush_interval_.count() != 0 && background()) {
+            flusher_.start();
+        }
+    }
 
     std::shared_ptr<Device> open(const Client& client) override
     {
@@ -155,7 +188,11 @@ public:
         return device_;
     }
 
-    void cleanup() override { below_->stop(milliseconds(500)); }
+    void cleanup() override
+    {
+        flusher_.stop(BackgroundThread::no_limit);  // a flush has its own limit
+        below_->stop(milliseconds(500));
+    }
 
 private:
     void fail_at(std::string_view step) const
@@ -165,13 +202,22 @@ private:
         }
     }
 
-    const Form form_;
+    void flush()
+    {
+        Request request;
+        request.op = Op::flush;
+        control().events().emit("PASS_FLUSHED", {{"error", device_->execute(request)}});
+    }
+
     std::optional<ChildSpec> spec_;
     Faults faults_;
     std::string fail_;
     milliseconds timeout_{10000};
+    milliseconds flush_interval_{0};
     std::shared_ptr<Device> below_;
     std::shared_ptr<PassDevice> device_;
+    BackgroundThread flusher_;
+    std::atomic<bool> held_{false};
 };
 
 }  // namespace

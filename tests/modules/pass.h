@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// The least module there can be, to test the shims with: a client gets the
-// device below (filter form) or the child SPEC (plugin form) as it is.
+// The least module that has all that a module can have, to test the shims with and
+// to begin a new one from: a client gets the device below (filter form) or the
+// child SPEC (plugin form) as it is.
 
 #include <cstdint>
 #include <memory>
@@ -20,13 +21,6 @@ struct PassModule {
         "Hands all requests on; exists to test what lies around it.";
     static constexpr const char* magic_config_key = "pass-child";
     static constexpr const char* alternative = "use the plugin form 'nbdkit pass SPEC'";
-    static constexpr const char* config_help =
-        "pass-child=<SPEC>   The device, in the plugin form.\n"
-        "pass-throw=<OP>     Throw an exception when this operation is asked for.\n"
-        "pass-errno=<OP>:<N> Fail this operation with errno N.\n"
-        "pass-extend-extents=<N>  Say N bytes too much in the last extent.\n"
-        "pass-timeout=<MS>   How long a request may take before it is abandoned (10000).\n"
-        "pass-fail=<STEP>    Fail this step of the set-up (config_complete, get_ready).";
     static std::unique_ptr<Module> make(Form form);
 };
 
