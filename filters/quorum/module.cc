@@ -283,6 +283,7 @@ std::shared_ptr<Device> QuorumModule::open_spec(const ChildSpec& spec, const Ope
 
 void QuorumModule::get_ready(std::shared_ptr<Device> next)
 {
+    options.read_only_by = "quorum-read-only=true";
     std::vector<NewChild> opened;
     for (const ChildParameters& child : children_) {
         const std::string node_name = is_number(child.label) ? "" : child.label;
