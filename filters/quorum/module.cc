@@ -43,6 +43,16 @@ ReadPattern parse_read_pattern(std::string_view key, const std::string& value)
         "{}={}: Please set read-pattern as fifo or quorum (or fastest)", key, value));
 }
 
+/// A number that is too large is for Options::settle(), which has QEMU's text for it.
+std::size_t parse_threshold(const std::string& value, std::size_t children)
+{
+    constexpr std::string_view key = "quorum-threshold";
+    if (!is_number(value)) {
+        throw SetupError(fmt::format("{}={}: expects an integer from 1 to {}", key, value, children));
+    }
+    return parse_integer(key, value, 1, std::numeric_limits<std::size_t>::max());
+}
+
 [[noreturn]] void refuse_options(std::string_view label)
 {
     throw SetupError(fmt::format("{0}.{1}: options are given for this child, but there is no such "
@@ -76,7 +86,7 @@ try {
     if (key == child_key || key.starts_with("quorum-child.")) {
         config_child(key, value);
     } else if (key == "quorum-threshold") {
-        options_.threshold = parse_integer(key, value, 1, std::numeric_limits<std::int64_t>::max());
+        threshold_ = value;  // what is allowed depends on how many children there will be
     } else if (key == "quorum-read-pattern") {
         options_.read_pattern = parse_read_pattern(key, value);
     } else if (key == "quorum-rewrite-corrupted") {
@@ -247,6 +257,9 @@ try {
     arrange();
     options_.settle(children_.size());
     check_duplicates();
+    if (threshold_ && !children_.empty()) {
+        options_.threshold = parse_threshold(*threshold_, children_.size());
+    }
 } catch (const std::invalid_argument& error) {
     throw SetupError(error.what());
 }

@@ -68,6 +68,7 @@ private:
     const Form form_;
     Options options_;
     std::string control_path_;
+    std::optional<std::string> threshold_;  // as it was given
     std::string directory_;               // where we were started
     std::vector<ChildParameters> given_;  // in the order of the command line
     std::vector<ChildParameters> children_;  // in child order
