@@ -15,6 +15,9 @@ namespace resilience::quorum {
 namespace {
 
 constexpr std::uint64_t largest_copy = 1 << 20;
+/// With a rate limit, a piece is what may be copied in this part of a second: else
+/// a low rate would come as a burst and a long pause.
+constexpr std::uint64_t pieces_per_second = 10;
 /// After a failure, or when all that is left is blocked.
 constexpr std::chrono::seconds retry_after{1};
 
@@ -113,7 +116,7 @@ bool Resync::step_child(const ChildPtr& child)
     // After a large piece could not be copied, its granules are tried one by one.
     const bool careful = progress.cursor < progress.careful_until;
     const auto range =
-        child->stale().next_marked(progress.cursor, careful ? stale_granularity : largest_copy);
+        child->stale().next_marked(progress.cursor, careful ? stale_granularity : largest_piece());
     if (!range) {
         return finish(child, progress);
     }
@@ -235,6 +238,15 @@ std::optional<Buffer> Resync::right_content(ByteRange range)
 }
 
 void Resync::pay_for(std::uint64_t bytes)
+std::uint64_t Resync::largest_piece() const
+{
+    const std::uint64_t share = state_.options.resync_rate / pieces_per_second;
+    if (state_.options.resync_rate == 0 || share >= largest_copy) {
+        return largest_copy;
+    }
+    return std::max(share - share % stale_granularity, stale_granularity);
+}
+
 {
     if (state_.options.resync_rate != 0) {
         const double seconds = static_cast<double>(bytes) / state_.options.resync_rate;

@@ -63,6 +63,7 @@ private:
     Copied copy(const ChildPtr& child, ByteRange range);
     std::optional<Buffer> right_content(ByteRange range);
     void pay_for(std::uint64_t bytes);
+    std::uint64_t largest_piece() const;
 
     State& state_;
     std::map<std::string, Progress> progress_;
