@@ -365,7 +365,7 @@ void Control::add_resync(CommandTable& table)
     table.add("resync-resume", "go on after resync-pause", {child_argument},
               set_mode(ResyncMode::automatic));
     table.add("resync-cancel", "end the resync of a child; it stays stale", {child_argument},
-              set_mode(ResyncMode::cancelled));
+              [this](const Json& arguments) { return resync_cancel(arguments); });
     table.add("resync-start", "start the resync of a child again",
               {child_argument,
                {"full", ArgumentType::boolean, false,
@@ -430,3 +430,14 @@ Json Control::invalidate_cache(const Json& arguments)
 }
 
 }  // namespace resilience::quorum
+Json Control::resync_cancel(const Json& arguments)
+{
+    const ChildPtr found = child(arguments);
+    if (resync_status(*found).total == 0) {
+        refuse(fmt::format("Child '{}' misses nothing, so there is no resync to be cancelled",
+                           found->node_name()));
+    }
+    found->resync_mode = ResyncMode::cancelled;
+    return Json::object();
+}
+

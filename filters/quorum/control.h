@@ -59,3 +59,4 @@ private:
 };
 
 }  // namespace resilience::quorum
+    Json resync_cancel(const Json& arguments);

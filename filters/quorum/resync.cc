@@ -71,12 +71,13 @@ ResyncStatus resync_status(const Child& child)
     status.child = child.node_name();
     status.remaining = child.stale().marked_bytes();
     status.total = std::max(child.resync_total.load(), status.remaining);
-    if (status.remaining == 0 && status.total == 0) {
-        status.state = "idle";
-    } else if (child.resync_mode == ResyncMode::cancelled) {
+    // First what a person has said: it holds for what will be missed, too.
+    if (child.resync_mode == ResyncMode::cancelled) {
         status.state = "cancelled";
     } else if (child.resync_mode == ResyncMode::paused) {
         status.state = "paused";
+    } else if (status.total == 0) {
+        status.state = "idle";
     } else if (!child.online()) {
         status.state = "waiting";
     } else {
@@ -237,7 +238,6 @@ std::optional<Buffer> Resync::right_content(ByteRange range)
     return content;
 }
 
-void Resync::pay_for(std::uint64_t bytes)
 std::uint64_t Resync::largest_piece() const
 {
     const std::uint64_t share = state_.options.resync_rate / pieces_per_second;
@@ -247,6 +247,7 @@ std::uint64_t Resync::largest_piece() const
     return std::max(share - share % stale_granularity, stale_granularity);
 }
 
+void Resync::pay_for(std::uint64_t bytes)
 {
     if (state_.options.resync_rate != 0) {
         const double seconds = static_cast<double>(bytes) / state_.options.resync_rate;
