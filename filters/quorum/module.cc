@@ -232,18 +232,20 @@ void QuorumModule::arrange()
     }
 }
 
-void QuorumModule::check_duplicates() const
+void QuorumModule::check_duplicates()
 {
     std::map<std::string, std::string> seen;
     for (const std::string& identity : below_) {
         seen.emplace(identity, "the plugin below the filter");
     }
-    for (const ChildParameters& child : children_) {
+    for (ChildParameters& child : children_) {
         if (!child.spec) {
+            child.storage = below_.empty() ? "" : below_.back();
             continue;
         }
+        child.storage = storage_identity(*child.spec);
         const std::string what = fmt::format("'{}'", child.spec->text);
-        const auto [other, is_new] = seen.emplace(storage_identity(*child.spec), what);
+        const auto [other, is_new] = seen.emplace(child.storage, what);
         if (!is_new) {
             throw SetupError(fmt::format("{}={}: this is the same storage as {}; a copy that is no "
                                          "other copy protects from nothing",
@@ -255,11 +257,11 @@ void QuorumModule::check_duplicates() const
 void QuorumModule::config_complete()
 try {
     arrange();
-    options_.settle(children_.size());
-    check_duplicates();
     if (threshold_ && !children_.empty()) {
         options_.threshold = parse_threshold(*threshold_, children_.size());
     }
+    options_.settle(children_.size());
+    check_duplicates();
 } catch (const std::invalid_argument& error) {
     throw SetupError(error.what());
 }
@@ -281,6 +283,7 @@ OpenOptions QuorumModule::options_of(const ChildParameters& child) const
     options.direct = child.direct;
     options.lock = child.lock;
     options.timeout = timeout_of(child);
+    options.read_only_by = "quorum-read-only=true";
     return options;
 }
 
@@ -296,7 +299,6 @@ std::shared_ptr<Device> QuorumModule::open_spec(const ChildSpec& spec, const Ope
 
 void QuorumModule::get_ready(std::shared_ptr<Device> next)
 {
-    options.read_only_by = "quorum-read-only=true";
     std::vector<NewChild> opened;
     for (const ChildParameters& child : children_) {
         const std::string node_name = is_number(child.label) ? "" : child.label;
@@ -304,15 +306,15 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
                                                       : fmt::format("{}.{}", child_key, child.label);
         std::shared_ptr<Device> device =
             child.spec ? open_spec(*child.spec, options_of(child), label) : next;
-        opened.push_back({node_name, std::move(device), timeout_of(child)});
+        opened.push_back({node_name, std::move(device), timeout_of(child), child.storage});
     }
     reporter_ = std::make_unique<Reporter>(events_, options_.name);
     device_ = std::make_shared<QuorumDevice>(options_, std::move(opened), *reporter_, background());
 
-    const auto open_for_command = [this](const std::string& text) {
-        return open_spec(parse_child_spec(text, directory_), options_of({}), "child");
+    const auto open_for_command = [this](const ChildSpec& spec) {
+        return open_spec(spec, options_of({}), "child");
     };
-    control_ = std::make_unique<Control>(*device_, open_for_command);
+    control_ = std::make_unique<Control>(*device_, open_for_command, directory_);
     control_->add_commands(commands_);
     if (!control_path_.empty()) {
         server_ = std::make_unique<ControlServer>(control_path_, commands_, events_);
