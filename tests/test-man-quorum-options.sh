@@ -66,13 +66,14 @@ for form in filter plugin; do
     [ $count -ge 15 ] || fail "$form: only $count examples were found"
 done
 
-# ---- those of nbdctl, in the order of the page, on one server
+# ---- those of nbdctl, in the order of the page, on one server whose resyncs take long
+# enough to be cancelled
 
 mapfile -t commands < <(grep '^nbdctl' plugin.examples)
 is "${commands[*]}" "$(grep '^nbdctl' filter.examples | paste -s -d ' ')" \
     "both pages have the same commands"
 start_nbdkit disk "$quorum_plugin" quorum-child.a=a.img quorum-child.b=b.img \
-    quorum-child.c=c.img quorum-control=disk.ctl
+    quorum-child.c=c.img quorum-control=disk.ctl quorum-resync-rate=512K
 PATH=${nbdctl%/*}:$PATH
 for line in "${commands[@]}"; do
     if [[ $line == *' watch' ]]; then

@@ -6,7 +6,7 @@
 # progressed FROM: since then something has been copied.
 progressed() { [ "$(resync_value repair0 done-bytes)" != "$1" ]; }
 
-# A MiB every eighth of a second.
+# In pieces of a tenth of a second: 8 MiB each second.
 start_041 16M quorum-resync-rate=8M
 add_repair0
 does "it is paused" resync-pause child=repair0

@@ -9,7 +9,8 @@ for pattern in quorum fifo fastest; do
     children=("$tmpdir"/{1,2,3}.raw quorum-read-pattern="$pattern")
     refuses_to_start "$pattern: 0" "quorum-threshold=0: expects a value >= 1" "${children[@]}" \
         quorum-threshold=0
-    refuses_to_start "$pattern: -1" "quorum-threshold=-1: expects an integer from 1" "${children[@]}" quorum-threshold=-1
+    refuses_to_start "$pattern: -1" "quorum-threshold=-1: expects an integer from 1 to 3" \
+        "${children[@]}" quorum-threshold=-1
     refuses_to_start "$pattern: 4 of 3" \
         "quorum-threshold=4: threshold may not exceed children count" \
         "${children[@]}" quorum-threshold=4
@@ -18,8 +19,8 @@ for pattern in quorum fifo fastest; do
         "${children[@]}" quorum-threshold=4294967297
     refuses_to_start "$pattern: 2^64 + 1 is not 1" "quorum-threshold=18446744073709551617: expects" \
         "${children[@]}" quorum-threshold=18446744073709551617
-    refuses_to_start "$pattern: no number" "quorum-threshold=two: expects" "${children[@]}" \
-        quorum-threshold=two
+    refuses_to_start "$pattern: no number" "quorum-threshold=two: expects an integer from 1 to 3" \
+        "${children[@]}" quorum-threshold=two
 done
 
 for threshold in 1 2 3; do

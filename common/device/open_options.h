@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 namespace resilience {
 
@@ -14,6 +15,9 @@ struct OpenOptions {
     bool lock = true;         ///< files: take the advisory locks that QEMU's tools respect
     /// How long opening may take, and how long the device's own waits may be.
     std::chrono::milliseconds timeout{10000};
+    /// How people ask for `writable` to be false, for messages: "NAME-read-only=true".
+    /// Empty: there is no way (nbdkit -r makes only the export read-only).
+    std::string read_only_by;
 };
 
 }  // namespace resilience

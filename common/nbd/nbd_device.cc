@@ -188,9 +188,11 @@ std::shared_ptr<Device> open_nbd_child(const NbdTarget& target, const OpenOption
     }
     const NbdProperties& properties = (*attempt)->properties;
     if (options.writable && !properties.writable) {
+        const std::string& way = options.read_only_by;
         throw SetupError(fmt::format("{}: {} is exported read-only, but has to be written; export "
-                                     "it writable, or open everything read-only (nbdkit -r)",
-                                     target.text, describe_nbd_target(target)));
+                                     "it writable{}{}",
+                                     target.text, describe_nbd_target(target),
+                                     way.empty() ? "" : ", or say ", way));
     }
     if (depth && !properties.allocation_depth) {
         throw SetupError(fmt::format("{}: {} does not offer {}, so it cannot be asked for the "

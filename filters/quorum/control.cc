@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/quorum/control.h"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "common/child/uri.h"
 #include "common/control/json.h"
 #include "common/core/parameter.h"
 #include "common/thread/thread_start.h"
@@ -83,6 +86,109 @@ Json describe(const Child& child)
 const Argument child_argument{"child", ArgumentType::string, true,
                               "the child's name (children.N) or node name"};
 
+/// What a description in QEMU's form has beside what we know of would be ignored
+/// silently; and ignoring what a device is made of is how images are overwritten.
+void allow_only(const Json& arguments, std::initializer_list<std::string_view> known,
+                const std::string& driver)
+{
+    for (const auto& [key, value] : arguments.items()) {
+        if (std::find(known.begin(), known.end(), key) == known.end()) {
+            refuse(fmt::format("Parameter '{}' is not supported with driver={} here", key, driver));
+        }
+    }
+}
+
+/// A member that must be a text.
+std::string needed(const Json& arguments, const char* name)
+{
+    const auto found = arguments.find(name);
+    if (found == arguments.end()) {
+        refuse(fmt::format("Parameter '{}' is missing", name));
+    }
+    if (!found->is_string() || found->get<std::string>().empty()) {
+        refuse(fmt::format("Invalid parameter type for '{}', expected: string", name));
+    }
+    return *found;
+}
+
+/// The URI of QEMU's description of an NBD server (a URI itself goes into spec).
+std::string nbd_uri(const Json& arguments)
+{
+    const auto server = arguments.find("server");
+    if (server == arguments.end() || !server->is_object()) {
+        refuse("Parameter 'server' is missing: {\"type\": \"unix\", \"path\": PATH} or "
+               "{\"type\": \"inet\", \"host\": HOST, \"port\": PORT}");
+    }
+    Uri uri;
+    uri.path = "/" + text(arguments, "export");
+    const std::string type = needed(*server, "type");
+    if (type == "unix") {
+        allow_only(*server, {"type", "path"}, "nbd");
+        uri.scheme = "nbd+unix";
+        uri.parameters.emplace_back("socket", needed(*server, "path"));
+    } else if (type == "inet") {
+        allow_only(*server, {"type", "host", "port"}, "nbd");
+        uri.scheme = "nbd";
+        uri.host = needed(*server, "host");
+        if (uri.host.find(':') != std::string::npos) {
+            uri.host = "[" + uri.host + "]";  // IPv6
+        }
+        uri.port = needed(*server, "port");
+    } else {
+        refuse(fmt::format("Invalid parameter '{}': the type of a server is unix or inet", type));
+    }
+    return to_string(uri);
+}
+
+/// The SPEC of what QEMU would open by this.  Only drivers that take a child's
+/// bytes as they are: any other one means another content.
+std::string spec_of_driver(const Json& arguments, const std::string& driver)
+{
+    if (driver == "raw" && arguments.contains("file")) {
+        allow_only(arguments, {"node-name", "driver", "file"}, driver);
+        const Json& file = arguments["file"];
+        if (!file.is_object()) {
+            refuse("Parameter 'file' must describe a device, {driver, filename}; that of another "
+                   "node is not supported");
+        }
+        const std::string below = needed(file, "driver");
+        if (below == "raw") {
+            refuse("Parameter 'file': raw over raw is not supported");
+        }
+        return spec_of_driver(file, below);
+    }
+    if (driver == "nbd") {
+        allow_only(arguments, {"node-name", "driver", "server", "export"}, driver);
+        return nbd_uri(arguments);
+    }
+    if (driver != "raw" && driver != "file" && driver != "host_device") {
+        refuse(fmt::format("Driver '{0}' is not supported: a child is taken as the bytes that it "
+                           "holds, by raw, file, host_device or nbd; open it by a server, "
+                           "spec='[ qemu-nbd -f {0} FILE ]'",
+                           driver));
+    }
+    allow_only(arguments, {"node-name", "driver", "filename"}, driver);
+    const std::string path = needed(arguments, "filename");
+    // Never a command or a URI, whatever it looks like.
+    return path.starts_with('/') ? path : "./" + path;
+}
+
+/// The SPEC that blockdev-add's arguments name.
+std::string spec_of_node(const Json& arguments)
+{
+    if (!arguments.contains("spec")) {
+        if (!arguments.contains("driver") && !arguments.contains("filename")) {
+            refuse("Parameter 'spec' is missing");
+        }
+        return spec_of_driver(arguments, arguments.value("driver", std::string("raw")));
+    }
+    if (arguments.size() > 2) {  // with node-name
+        refuse("The parameter spec names the whole device: it excludes driver, filename, file, "
+               "server and export");
+    }
+    return needed(arguments, "spec");
+}
+
 }  // namespace
 
 void Control::add_commands(CommandTable& table)
@@ -96,36 +202,61 @@ void Control::add_commands(CommandTable& table)
 
 void Control::stop(std::chrono::milliseconds limit)
 {
-    std::map<std::string, std::shared_ptr<Device>> nodes;
+    std::map<std::string, Node> nodes;
     {
         const std::lock_guard lock(nodes_mutex_);
         nodes.swap(nodes_);
     }
-    for (auto& [name, device] : nodes) {
-        if (device) {
-            device->stop(limit);
+    for (auto& [name, node] : nodes) {
+        if (node.device) {
+            node.device->stop(limit);
         }
     }
 }
 
+/// Opens what a command has named, and starts it.  A file that we have open
+/// ourselves would be refused for its locks, as if a stranger had it.
+Control::Node Control::open_node(const std::string& text)
+{
+    const ChildSpec spec = parse_child_spec(text, directory_);
+    const std::string storage = storage_identity(spec);
+    for (const ChildPtr& child : quorum_.children()) {
+        if (child->storage() == storage) {
+            refuse(fmt::format("'{}' is the same storage as child '{}' ({}) of this quorum", text,
+                               child->node_name(), child->name()));
+        }
+    }
+    {
+        const std::lock_guard lock(nodes_mutex_);
+        for (const auto& [name, node] : nodes_) {
+            if (node.storage == storage) {
+                refuse(fmt::format("'{}' is the same storage as node '{}'", text, name));
+            }
+        }
+    }
+    std::shared_ptr<Device> device = open_(spec);
+    device->start();
+    return {std::move(device), storage};
+}
+
 /// Takes a node out for a command, which then calls put_node() or drop_node().
-std::shared_ptr<Device> Control::take_node(const std::string& name)
+std::optional<Control::Node> Control::take_node(const std::string& name)
 {
     const std::lock_guard lock(nodes_mutex_);
     const auto found = nodes_.find(name);
     if (found == nodes_.end()) {
-        return nullptr;
+        return std::nullopt;
     }
-    if (!found->second) {
+    if (!found->second.device) {
         refuse(fmt::format("Node '{}' is being opened, added or closed", name));
     }
-    return std::exchange(found->second, nullptr);
+    return std::exchange(found->second, {});
 }
 
-void Control::put_node(const std::string& name, std::shared_ptr<Device> device)
+void Control::put_node(const std::string& name, Node node)
 {
     const std::lock_guard lock(nodes_mutex_);
-    nodes_[name] = std::move(device);
+    nodes_[name] = std::move(node);
 }
 
 void Control::drop_node(const std::string& name)
@@ -211,15 +342,14 @@ void Control::add_membership(CommandTable& table)
 Json Control::child_add(const Json& arguments)
 {
     quorum_.refuse_if_blocked(Command::add_child, {});
-    std::shared_ptr<Device> device = open_(text(arguments, "spec"));
-    device->start();
+    const Node node = open_node(text(arguments, "spec"));
     try {
-        const std::string name = quorum_.add_child(
-            {text(arguments, "name"), device, quorum_.options().timeout},
-            arguments.value("content-equal", false));
+        const std::string name = quorum_.add_child({text(arguments, "name"), node.device,
+                                                    quorum_.options().timeout, node.storage},
+                                                   arguments.value("content-equal", false));
         return {{"child", name}};
     } catch (...) {
-        device->stop(stop_limit);
+        node.device->stop(stop_limit);
         throw;
     }
 }
@@ -229,9 +359,13 @@ void Control::add_node_commands(CommandTable& table)
     table.add("blockdev-add", "open a device, to be added by x-blockdev-change",
               {{"node-name", ArgumentType::string, true, "what to call it"},
                {"spec", ArgumentType::string, false, "a path, an NBD URI or [ COMMAND ]"},
-               {"driver", ArgumentType::string, false, "file, host_device or raw"},
-               {"filename", ArgumentType::string, false, "with driver=file"},
-               {"file", ArgumentType::any, false, "with driver=raw: {driver, filename}"}},
+               {"driver", ArgumentType::string, false, "raw, file, host_device or nbd"},
+               {"filename", ArgumentType::string, false,
+                "with raw, file, host_device: a path, whatever it looks like"},
+               {"file", ArgumentType::any, false, "with driver=raw: {driver, filename}"},
+               {"server", ArgumentType::any, false,
+                "with driver=nbd: {type: unix, path} or {type: inet, host, port}"},
+               {"export", ArgumentType::string, false, "with driver=nbd and server"}},
               [this](const Json& arguments) { return blockdev_add(arguments); });
     table.add("blockdev-del", "close a device that was opened by blockdev-add",
               {{"node-name", ArgumentType::string, true, "its name"}},
@@ -249,27 +383,16 @@ Json Control::blockdev_add(const Json& arguments)
     if (!is_name(name)) {
         refuse(fmt::format("Invalid node-name: '{}': use letters, digits, '-' and '_'", name));
     }
-    std::string spec = text(arguments, "spec");
-    if (spec.empty()) {
-        spec = text(arguments, "filename");
-    }
-    if (spec.empty() && arguments.contains("file") && arguments["file"].is_object()) {
-        spec = text(arguments["file"], "filename");
-    }
-    if (spec.empty()) {
-        refuse("Parameter 'spec' is missing");
-    }
+    const std::string spec = spec_of_node(arguments);
     {
         const std::lock_guard lock(nodes_mutex_);
         if (name == quorum_.options().name || quorum_.find_child(name) ||
-            !nodes_.emplace(name, nullptr).second) {
+            !nodes_.emplace(name, Node{}).second) {
             refuse(fmt::format("Duplicate nodes with node-name='{}'", name));
         }
     }
     try {
-        std::shared_ptr<Device> device = open_(spec);
-        device->start();
-        put_node(name, std::move(device));
+        put_node(name, open_node(spec));
     } catch (...) {
         drop_node(name);
         throw;
@@ -283,11 +406,11 @@ Json Control::blockdev_del(const Json& arguments)
     if (name == quorum_.options().name || quorum_.find_child(name)) {
         refuse(fmt::format("Node {} is in use", name));
     }
-    const std::shared_ptr<Device> device = take_node(name);
-    if (!device) {
+    const std::optional<Node> node = take_node(name);
+    if (!node) {
         refuse(fmt::format("Failed to find node with node-name='{}'", name));
     }
-    device->stop(stop_limit);
+    node->device->stop(stop_limit);
     drop_node(name);
     return Json::object();
 }
@@ -339,14 +462,14 @@ void Control::change_add(const std::string& node)
     if (quorum_.find_child(node)) {
         refuse(fmt::format("The node {} already has a parent", node));
     }
-    const std::shared_ptr<Device> device = take_node(node);
-    if (!device) {
+    const std::optional<Node> taken = take_node(node);
+    if (!taken) {
         refuse(fmt::format("Node '{}' not found", node));
     }
     try {
-        quorum_.add_child({node, device, quorum_.options().timeout}, false);
+        quorum_.add_child({node, taken->device, quorum_.options().timeout, taken->storage}, false);
     } catch (...) {
-        put_node(node, device);
+        put_node(node, *taken);
         throw;
     }
     drop_node(node);
@@ -365,7 +488,7 @@ void Control::add_resync(CommandTable& table)
     table.add("resync-resume", "go on after resync-pause", {child_argument},
               set_mode(ResyncMode::automatic));
     table.add("resync-cancel", "end the resync of a child; it stays stale", {child_argument},
-              set_mode(ResyncMode::cancelled));
+              [this](const Json& arguments) { return resync_cancel(arguments); });
     table.add("resync-start", "start the resync of a child again",
               {child_argument,
                {"full", ArgumentType::boolean, false,
@@ -376,6 +499,17 @@ void Control::add_resync(CommandTable& table)
                   quorum_.assume_clean(child(arguments)->name());
                   return Json::object();
               });
+}
+
+Json Control::resync_cancel(const Json& arguments)
+{
+    const ChildPtr found = child(arguments);
+    if (resync_status(*found).total == 0) {
+        refuse(fmt::format("Child '{}' misses nothing, so there is no resync to be cancelled",
+                           found->node_name()));
+    }
+    found->resync_mode = ResyncMode::cancelled;
+    return Json::object();
 }
 
 Json Control::resync_start(const Json& arguments)

@@ -8,8 +8,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "common/child/child_spec.h"
 #include "common/control/command_table.h"
 #include "filters/quorum/quorum_device.h"
 
@@ -17,11 +19,15 @@ namespace resilience::quorum {
 
 class Control {
 public:
-    /// Opens a child by its SPEC for a command; throws SetupError.
-    using OpenChild = std::function<std::shared_ptr<Device>(const std::string& spec)>;
+    /// Opens a child for a command; throws SetupError.
+    using OpenChild = std::function<std::shared_ptr<Device>(const ChildSpec& spec)>;
 
-    /// Both must outlive the table's use.
-    Control(QuorumDevice& quorum, OpenChild open) : quorum_(quorum), open_(std::move(open)) {}
+    /// Both must outlive the table's use.  `directory` is what paths in SPECs are
+    /// relative to.
+    Control(QuorumDevice& quorum, OpenChild open, std::string directory)
+        : quorum_(quorum), open_(std::move(open)), directory_(std::move(directory))
+    {
+    }
 
     void add_commands(CommandTable& table);
 
@@ -29,6 +35,12 @@ public:
     void stop(std::chrono::milliseconds limit);
 
 private:
+    /// A device that a command has opened.
+    struct Node {
+        std::shared_ptr<Device> device;  ///< null: see nodes_
+        std::string storage;
+    };
+
     void add_queries(CommandTable& table);
     void add_membership(CommandTable& table);
     void add_node_commands(CommandTable& table);
@@ -39,23 +51,26 @@ private:
     Json child_add(const Json& arguments);
     Json change(const Json& arguments);
     void change_add(const std::string& node);
-    std::shared_ptr<Device> take_node(const std::string& name);
-    void put_node(const std::string& name, std::shared_ptr<Device> device);
+    Node open_node(const std::string& spec);
+    std::optional<Node> take_node(const std::string& name);
+    void put_node(const std::string& name, Node node);
     void drop_node(const std::string& name);
     void check_parent(const std::string& parent, bool adding);
     Json blockdev_add(const Json& arguments);
     Json blockdev_del(const Json& arguments);
     Json resync_start(const Json& arguments);
+    Json resync_cancel(const Json& arguments);
     Json invalidate_cache(const Json& arguments);
     ChildPtr child(const Json& arguments) const;
 
     QuorumDevice& quorum_;
     OpenChild open_;
+    const std::string directory_;
     std::mutex nodes_mutex_;
     /// By blockdev-add, and no child yet.  Null: the name is taken by a command
     /// that is at work on it; opening and adding can take long, and are done
     /// without the lock.
-    std::map<std::string, std::shared_ptr<Device>> nodes_;
+    std::map<std::string, Node> nodes_;
 };
 
 }  // namespace resilience::quorum

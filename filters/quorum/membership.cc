@@ -79,8 +79,8 @@ std::vector<Running> QuorumDevice::running(const std::string& child) const
     }
     const ChildPtr about = child.empty() ? nullptr : find_child(child);
     if (about) {
-        const std::string_view resync = resync_status(*about).state;
-        if (resync == "running" || resync == "paused") {
+        const ResyncStatus resync = resync_status(*about);
+        if (resync.state == "running" || (resync.state == "paused" && resync.total != 0)) {
             running.push_back({Activity::resync_of_child, child});
         }
     }

@@ -43,6 +43,16 @@ ReadPattern parse_read_pattern(std::string_view key, const std::string& value)
         "{}={}: Please set read-pattern as fifo or quorum (or fastest)", key, value));
 }
 
+/// A number that is too large is for Options::settle(), which has QEMU's text for it.
+std::size_t parse_threshold(const std::string& value, std::size_t children)
+{
+    constexpr std::string_view key = "quorum-threshold";
+    if (!is_number(value)) {
+        throw SetupError(fmt::format("{}={}: expects an integer from 1 to {}", key, value, children));
+    }
+    return parse_integer(key, value, 1, std::numeric_limits<std::size_t>::max());
+}
+
 [[noreturn]] void refuse_options(std::string_view label)
 {
     throw SetupError(fmt::format("{0}.{1}: options are given for this child, but there is no such "
@@ -76,7 +86,7 @@ try {
     if (key == child_key || key.starts_with("quorum-child.")) {
         config_child(key, value);
     } else if (key == "quorum-threshold") {
-        options_.threshold = parse_integer(key, value, 1, std::numeric_limits<std::int64_t>::max());
+        threshold_ = value;  // what is allowed depends on how many children there will be
     } else if (key == "quorum-read-pattern") {
         options_.read_pattern = parse_read_pattern(key, value);
     } else if (key == "quorum-rewrite-corrupted") {
@@ -222,18 +232,20 @@ void QuorumModule::arrange()
     }
 }
 
-void QuorumModule::check_duplicates() const
+void QuorumModule::check_duplicates()
 {
     std::map<std::string, std::string> seen;
     for (const std::string& identity : below_) {
         seen.emplace(identity, "the plugin below the filter");
     }
-    for (const ChildParameters& child : children_) {
+    for (ChildParameters& child : children_) {
         if (!child.spec) {
+            child.storage = below_.empty() ? "" : below_.back();
             continue;
         }
+        child.storage = storage_identity(*child.spec);
         const std::string what = fmt::format("'{}'", child.spec->text);
-        const auto [other, is_new] = seen.emplace(storage_identity(*child.spec), what);
+        const auto [other, is_new] = seen.emplace(child.storage, what);
         if (!is_new) {
             throw SetupError(fmt::format("{}={}: this is the same storage as {}; a copy that is no "
                                          "other copy protects from nothing",
@@ -245,6 +257,9 @@ void QuorumModule::check_duplicates() const
 void QuorumModule::config_complete()
 try {
     arrange();
+    if (threshold_ && !children_.empty()) {
+        options_.threshold = parse_threshold(*threshold_, children_.size());
+    }
     options_.settle(children_.size());
     check_duplicates();
 } catch (const std::invalid_argument& error) {
@@ -268,6 +283,7 @@ OpenOptions QuorumModule::options_of(const ChildParameters& child) const
     options.direct = child.direct;
     options.lock = child.lock;
     options.timeout = timeout_of(child);
+    options.read_only_by = "quorum-read-only=true";
     return options;
 }
 
@@ -290,15 +306,15 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
                                                       : fmt::format("{}.{}", child_key, child.label);
         std::shared_ptr<Device> device =
             child.spec ? open_spec(*child.spec, options_of(child), label) : next;
-        opened.push_back({node_name, std::move(device), timeout_of(child)});
+        opened.push_back({node_name, std::move(device), timeout_of(child), child.storage});
     }
     reporter_ = std::make_unique<Reporter>(events_, options_.name);
     device_ = std::make_shared<QuorumDevice>(options_, std::move(opened), *reporter_, background());
 
-    const auto open_for_command = [this](const std::string& text) {
-        return open_spec(parse_child_spec(text, directory_), options_of({}), "child");
+    const auto open_for_command = [this](const ChildSpec& spec) {
+        return open_spec(spec, options_of({}), "child");
     };
-    control_ = std::make_unique<Control>(*device_, open_for_command);
+    control_ = std::make_unique<Control>(*device_, open_for_command, directory_);
     control_->add_commands(commands_);
     if (!control_path_.empty()) {
         server_ = std::make_unique<ControlServer>(control_path_, commands_, events_);

@@ -52,6 +52,7 @@ private:
         std::optional<std::chrono::milliseconds> timeout;
         bool direct = false;
         bool lock = true;
+        std::string storage;  ///< what storage it is, once that is known; or empty
     };
 
     void config_child(std::string_view key, const std::string& value);
@@ -59,7 +60,7 @@ private:
                              const std::string& value);
     ChildParameters& labelled(std::string_view key, std::string_view label);
     void arrange();
-    void check_duplicates() const;
+    void check_duplicates();
     std::chrono::milliseconds timeout_of(const ChildParameters& child) const;
     OpenOptions options_of(const ChildParameters& child) const;
     std::shared_ptr<Device> open_spec(const ChildSpec& spec, const OpenOptions& options,
@@ -67,6 +68,7 @@ private:
 
     const Form form_;
     Options options_;
+    std::optional<std::string> threshold_;  // as it was given
     std::string control_path_;
     std::string directory_;               // where we were started
     std::vector<ChildParameters> given_;  // in the order of the command line

@@ -103,7 +103,7 @@ ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
             "the name '{}' is used twice: each child needs a name of its own", node_name));
     }
     auto made = std::make_shared<Child>(std::move(name), node_name, child.device, child.timeout,
-                                        state_.clock);
+                                        state_.clock, child.storage);
     made->on_state_change([this](const Child& changed, ChildState from, ChildState to,
                                  const std::string& reason) {
         observer_.state_changed(changed, from, to, reason);

@@ -15,6 +15,9 @@ namespace resilience::quorum {
 namespace {
 
 constexpr std::uint64_t largest_copy = 1 << 20;
+/// With a rate limit, a piece is what may be copied in this part of a second: else
+/// a low rate would come as a burst and a long pause.
+constexpr std::uint64_t pieces_per_second = 10;
 /// After a failure, or when all that is left is blocked.
 constexpr std::chrono::seconds retry_after{1};
 
@@ -68,12 +71,13 @@ ResyncStatus resync_status(const Child& child)
     status.child = child.node_name();
     status.remaining = child.stale().marked_bytes();
     status.total = std::max(child.resync_total.load(), status.remaining);
-    if (status.remaining == 0 && status.total == 0) {
-        status.state = "idle";
-    } else if (child.resync_mode == ResyncMode::cancelled) {
+    // First what a person has said: it holds for what will be missed, too.
+    if (child.resync_mode == ResyncMode::cancelled) {
         status.state = "cancelled";
     } else if (child.resync_mode == ResyncMode::paused) {
         status.state = "paused";
+    } else if (status.total == 0) {
+        status.state = "idle";
     } else if (!child.online()) {
         status.state = "waiting";
     } else {
@@ -113,7 +117,7 @@ bool Resync::step_child(const ChildPtr& child)
     // After a large piece could not be copied, its granules are tried one by one.
     const bool careful = progress.cursor < progress.careful_until;
     const auto range =
-        child->stale().next_marked(progress.cursor, careful ? stale_granularity : largest_copy);
+        child->stale().next_marked(progress.cursor, careful ? stale_granularity : largest_piece());
     if (!range) {
         return finish(child, progress);
     }
@@ -232,6 +236,15 @@ std::optional<Buffer> Resync::right_content(ByteRange range)
                     answers.list()[vote.winner].data.span().data() + at, length);
     }
     return content;
+}
+
+std::uint64_t Resync::largest_piece() const
+{
+    const std::uint64_t share = state_.options.resync_rate / pieces_per_second;
+    if (state_.options.resync_rate == 0 || share >= largest_copy) {
+        return largest_copy;
+    }
+    return std::max(share - share % stale_granularity, stale_granularity);
 }
 
 void Resync::pay_for(std::uint64_t bytes)

@@ -29,8 +29,9 @@ namespace resilience::quorum {
 /// Where the resync of a child stands, for people.
 struct ResyncStatus {
     std::string child;
-    /// idle: nothing is stale; running; paused; cancelled; waiting: the child
-    /// is not online; blocked: too few others agree on what is left.
+    /// paused, cancelled: nothing will be copied, also if nothing is stale yet;
+    /// idle: nothing is stale; running; waiting: the child is not online;
+    /// blocked: too few others agree on what is left.
     std::string_view state;
     std::uint64_t total = 0;      ///< bytes since it started
     std::uint64_t remaining = 0;  ///< bytes
@@ -62,6 +63,7 @@ private:
     bool finish(const ChildPtr& child, Progress& progress);
     Copied copy(const ChildPtr& child, ByteRange range);
     std::optional<Buffer> right_content(ByteRange range);
+    std::uint64_t largest_piece() const;
     void pay_for(std::uint64_t bytes);
 
     State& state_;

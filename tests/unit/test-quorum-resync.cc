@@ -31,6 +31,24 @@ TEST_CASE("a place that cannot be written does not keep the rest stale")
     CHECK(t.notes.count("resynced children.2") == 0);
 }
 
+TEST_CASE("a low rate is kept in every part of a second, not by a burst and a pause")
+{
+    Options options;
+    options.resync_rate = 8 * granule;  // half a MiB per second
+    TestQuorum t(3, 16 * granule, options);
+    t.child(2).missed({0, t.size});
+    std::uint64_t before = 0;
+    for (int i = 0; i < 20; i++) {
+        t.resync();
+        const std::uint64_t now = t.child(2).counters.resynced_bytes;
+        CHECK(now - before <= 2 * granule);
+        CHECK(now <= (i + 8) * granule);
+        before = now;
+        t.clock.advance(125ms);
+    }
+    CHECK(before == t.size);
+}
+
 TEST_CASE("a source has its own time to answer, not that of the child that is copied to")
 {
     TestQuorum t({10000ms, 10000ms, 100ms}, 16 * granule);
