@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "filters/replication/secondary/pieces.h"
+#include "filters/replication/pair/pieces.h"
 
 namespace resilience::replication {
 
