@@ -233,6 +233,13 @@ int PrimaryDevice::flush(Request& request)
     return on_flush_ ? on_flush_() : 0;
 }
 
+int PrimaryDevice::flush_local()
+{
+    Request request;
+    request.op = Op::flush;
+    return local_->execute(request);
+}
+
 // ---- checkpoints
 
 bool PrimaryDevice::begin_checkpoint(TimePoint deadline)
