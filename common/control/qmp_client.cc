@@ -103,8 +103,9 @@ Json QmpClient::execute(const std::string& name, const Json& arguments,
                 events_.pop_front();
             }
         } else if (message->contains("error") && message->value("id", id) == id) {
-            throw QmpError(Kind::refused,
-                            (*message)["error"].value("desc", to_line((*message)["error"])));
+            const Json& error = (*message)["error"];
+            throw QmpError(Kind::refused, error.value("desc", to_line(error)),
+                           error.value("class", std::string()));
         } else if (message->contains("return") && message->value("id", Json()) == Json(id)) {
             return (*message)["return"];
         }

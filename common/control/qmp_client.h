@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "common/control/json.h"
 #include "common/core/unique_fd.h"
@@ -22,11 +23,17 @@ public:
         connection,  ///< there is no server, or not any more
         timeout,     ///< it may still be carried out
     };
-    QmpError(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+    explicit QmpError(Kind kind, const std::string& message, std::string error_class = {})
+        : std::runtime_error(message), kind_(kind), error_class_(std::move(error_class))
+    {
+    }
     Kind kind() const { return kind_; }
+    /// Of a command that was refused: QMP's class of the error.
+    const std::string& error_class() const { return error_class_; }
 
 private:
     Kind kind_;
+    std::string error_class_;
 };
 
 /// A negotiated connection to a QMP server: ours, or QEMU's.

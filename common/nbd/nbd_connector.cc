@@ -28,10 +28,17 @@ int poll_limit(TimePoint deadline)
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1000000));
 }
 
+/// How long to wait, and how that is told.
+struct Patience {
+    TimePoint deadline;
+    int cancel_fd = -1;   ///< ends the wait when it can be read; -1: nothing does
+    std::string silence;  ///< what is said when the deadline has come
+};
+
 /// Lets libnbd work until `ready()`.  Returns why that did not come to pass,
 /// or an empty text.
 template <typename Ready>
-std::string drive(nbd_handle* h, TimePoint deadline, int cancel_fd, Ready ready)
+std::string drive(nbd_handle* h, const Patience& patience, Ready ready)
 {
     while (!ready()) {
         if (nbd_aio_is_dead(h) != 0 || nbd_aio_is_closed(h) != 0) {
@@ -44,12 +51,12 @@ std::string drive(nbd_handle* h, TimePoint deadline, int cancel_fd, Ready ready)
             {.fd = nbd_aio_get_fd(h),
              .events = static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)),
              .revents = 0},
-            {.fd = cancel_fd, .events = POLLIN, .revents = 0},
+            {.fd = patience.cancel_fd, .events = POLLIN, .revents = 0},
         };
-        const int limit = poll_limit(deadline);
+        const int limit = poll_limit(patience.deadline);
         const int count = limit == 0 ? 0 : ::poll(fds, 2, limit);
         if (count == 0) {
-            return "did not answer";
+            return patience.silence;
         }
         if (fds[1].revents != 0) {
             return "given up, because the device is stopped";
@@ -119,8 +126,8 @@ std::string read_properties(nbd_handle* h, NbdProperties& p)
     return {};
 }
 
-std::string attempt_connection(const NbdTarget& target, bool depth, TimePoint deadline,
-                               int cancel_fd, NbdAttempt& attempt)
+std::string attempt_connection(const NbdTarget& target, bool depth, const Patience& patience,
+                               NbdAttempt& attempt)
 {
     nbd_handle* const h = nbd_create();
     attempt.handle.reset(h);
@@ -134,7 +141,7 @@ std::string attempt_connection(const NbdTarget& target, bool depth, TimePoint de
     }
     std::string error = begin_connecting(h, target, attempt);
     if (error.empty()) {
-        error = drive(h, deadline, cancel_fd, [h] { return nbd_aio_is_ready(h) == 1; });
+        error = drive(h, patience, [h] { return nbd_aio_is_ready(h) == 1; });
     }
     if (error.empty()) {
         error = read_properties(h, attempt.properties);
@@ -148,18 +155,16 @@ NbdAttempt connect_nbd(const NbdTarget& target, bool allocation_depth, TimePoint
                        int cancel_fd)
 {
     NbdAttempt attempt;
-    const auto start = real_clock().now();
+    const auto seconds = std::chrono::duration<double>(deadline - real_clock().now()).count();
+    const Patience patience{deadline, cancel_fd,
+                            fmt::format("did not answer within {:.3g} s", seconds)};
     try {
-        attempt.error = attempt_connection(target, allocation_depth, deadline, cancel_fd, attempt);
+        attempt.error = attempt_connection(target, allocation_depth, patience, attempt);
     } catch (const SetupError& error) {
         attempt.error = error.what();
     }
     if (attempt.error.empty()) {
         return attempt;
-    }
-    if (attempt.error == "did not answer") {
-        const auto seconds = std::chrono::duration<double>(deadline - start).count();
-        attempt.error = fmt::format("did not answer within {:.3g} s", seconds);
     }
     if (attempt.server.pid() != 0) {
         // A server that has just ended says more than our broken connection.
@@ -177,7 +182,7 @@ void disconnect_nbd(NbdHandle handle, TimePoint deadline)
 {
     nbd_handle* const h = handle.get();
     if (h && nbd_aio_disconnect(h, 0) == 0) {
-        drive(h, deadline, -1, [h] { return nbd_aio_is_closed(h) != 0; });
+        drive(h, {deadline, -1, {}}, [h] { return nbd_aio_is_closed(h) != 0; });
     }
 }
 

@@ -4,13 +4,13 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <thread>
 
 #include <fmt/format.h>
 
 #include "common/control/json.h"
 #include "common/control/qmp_client.h"
 #include "common/core/log.h"
-#include "common/thread/thread_start.h"
 #include "filters/replication/pair/identity.h"
 
 namespace resilience::replication {
@@ -20,8 +20,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kept_outcomes = 64;
-constexpr const char* busy_text = "something else is being done with the group: try again";
 constexpr std::chrono::milliseconds retry_interval{20};
+/// How long to sleep if nothing is prepared; prepare() wakes.
+constexpr std::chrono::hours idle_interval{1};
 
 Action parse_action(const std::string& text)
 {
@@ -34,26 +35,34 @@ Action parse_action(const std::string& text)
     throw CommandError(fmt::format("Parameter 'action' does not accept value '{}'", text));
 }
 
-/// Another disk of the group, while it is asked for something.
-struct Member {
-    std::string socket;
-    std::unique_ptr<QmpClient> client;
+/// Ends by itself, so it is worth another try.
+class Busy : public CommandError {
+public:
+    static constexpr const char* name = "GroupBusy";  ///< QMP's class of it
+    explicit Busy(const std::string& text) : CommandError(text, name) {}
 };
 
-Json call(Member& member, const char* command, const Json& arguments, Clock::time_point deadline)
-{
-    try {
-        if (!member.client) {
-            member.client = std::make_unique<QmpClient>(member.socket, deadline);
-        }
-        return member.client->execute(command, arguments, deadline);
-    } catch (const QmpError& error) {
-        throw CommandError(fmt::format("the disk '{}' of the group: {}", member.socket,
-                                       error.what()));
-    }
-}
-
 }  // namespace
+
+/// A disk of the group, while it is asked for something.
+struct Group::Member {
+    std::string socket;
+    std::unique_ptr<QmpClient> client;
+
+    Json call(const char* command, const Json& arguments, TimePoint deadline)
+    try {
+        if (!client) {
+            client = std::make_unique<QmpClient>(socket, deadline);
+        }
+        return client->execute(command, arguments, deadline);
+    } catch (const QmpError& error) {
+        const std::string text = fmt::format("the disk '{}' of the group: {}", socket, error.what());
+        if (error.error_class() == Busy::name) {
+            throw Busy(text);
+        }
+        throw CommandError(text);
+    }
+};
 
 void Group::add_commands(CommandTable& table)
 {
@@ -94,20 +103,13 @@ void Group::add_commands(CommandTable& table)
 void Group::start()
 {
     if (!options_.group.empty()) {
-        thread_ = start_thread("repl-group", [this] { watch(); });
+        watcher_.start();
     }
 }
 
 void Group::stop()
 {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-        changed_.notify_all();
-    }
-    if (thread_.joinable()) {
-        thread_.join();
-    }
+    watcher_.stop(BackgroundThread::no_limit);
     const std::lock_guard lock(mutex_);
     prepared_.reset();
 }
@@ -126,6 +128,11 @@ void Group::run(const Asked& asked)
     }
 }
 
+bool Group::is_this(const Member& member) const
+{
+    return member.socket == options_.control;
+}
+
 bool Group::run_once(const Asked& asked, bool last_try)
 {
     const auto decide_until = Clock::now() + options_.timeout;  // half of what members wait
@@ -138,48 +145,64 @@ bool Group::run_once(const Asked& asked, bool last_try)
         members.push_back({socket, nullptr});
     }
     std::ranges::sort(members, {}, &Member::socket);
-    const auto is_this = [&](const Member& member) { return member.socket == options_.control; };
     try {
-        for (Member& member : members) {
-            if (is_this(member)) {
-                prepare(token, asked);
-                continue;
-            }
-            const Json ready = call(member, "group-prepare",
-                                    {{"token", token},
-                                     {"action", std::string(to_string(asked.action))},
-                                     {"mode", std::string(to_string(asked.mode))},
-                                     {"force", asked.force}},
-                                    decide_until);
-            if (asked.action == Action::failover && !asked.force) {
-                compare_moments(ready.value("moment", std::string()), member.socket);
-            }
-        }
-        if (Clock::now() >= decide_until) {
-            throw CommandError("the disks of the group were not ready in time");
-        }
-    } catch (const CommandError& error) {
-        drop(token);
-        for (Member& member : members) {
-            try {
-                if (!is_this(member) && member.client) {
-                    call(member, "group-drop", {{"token", token}},
-                         Clock::now() + options_.timeout);
-                }
-            } catch (const CommandError&) {  // it lets go by itself
-            }
-        }
-        const std::string text = error.what();
-        if (!last_try && text.find(busy_text) != text.npos) {
+        prepare_all(members, token, asked, decide_until);
+    } catch (const std::exception& error) {
+        drop_all(members, token);
+        const bool busy = dynamic_cast<const Busy*>(&error) != nullptr;
+        if (busy && !last_try) {
             return false;
         }
-        throw CommandError(fmt::format("{}; no disk of the group has done it", text));
+        throw CommandError(fmt::format("{}; no disk of the group has done it", error.what()));
     }
+    commit_all(members, token);
+    return true;
+}
+
+void Group::prepare_all(std::vector<Member>& members, const std::string& token, const Asked& asked,
+                        TimePoint decide_until)
+{
+    for (Member& member : members) {
+        if (is_this(member)) {
+            prepare(token, asked);
+            continue;
+        }
+        const Json ready = member.call("group-prepare",
+                                       {{"token", token},
+                                        {"action", std::string(to_string(asked.action))},
+                                        {"mode", std::string(to_string(asked.mode))},
+                                        {"force", asked.force}},
+                                       decide_until);
+        if (asked.action == Action::failover && !asked.force) {
+            compare_moments(ready.value("moment", std::string()), member.socket);
+        }
+    }
+    if (Clock::now() >= decide_until) {
+        throw CommandError("the disks of the group were not ready in time");
+    }
+}
+
+void Group::drop_all(std::vector<Member>& members, const std::string& token)
+{
+    drop(token);
+    for (Member& member : members) {
+        try {
+            if (!is_this(member) && member.client) {
+                member.call("group-drop", {{"token", token}}, Clock::now() + options_.timeout);
+            }
+        } catch (const std::exception&) {  // it lets go by itself
+        }
+    }
+}
+
+/// Whatever happens to one of them, all are told.
+void Group::commit_all(std::vector<Member>& members, const std::string& token)
+{
     std::string failed;
     const auto tell = [&](const auto& step) {
         try {
             step();
-        } catch (const CommandError& error) {
+        } catch (const std::exception& error) {
             failed += (failed.empty() ? "" : "; ") + std::string(error.what());
         }
     };
@@ -187,14 +210,13 @@ bool Group::run_once(const Asked& asked, bool last_try)
     for (Member& member : members) {
         if (!is_this(member)) {
             tell([&] {
-                call(member, "group-commit", {{"token", token}}, Clock::now() + options_.timeout);
+                member.call("group-commit", {{"token", token}}, Clock::now() + options_.timeout);
             });
         }
     }
     if (!failed.empty()) {
         throw CommandError(failed + "; the other disks of the group have done it");
     }
-    return true;
 }
 
 /// A failover of disks whose last checkpoints are not one would make a machine
@@ -213,7 +235,7 @@ std::string Group::checkpoint()
 try {
     run({Action::checkpoint});
     return {};
-} catch (const CommandError& error) {
+} catch (const std::exception& error) {
     return error.what();
 }
 
@@ -223,17 +245,17 @@ void Group::prepare(const std::string& token, Asked asked)
     {
         const std::lock_guard lock(mutex_);
         if (!token_.empty()) {
-            throw CommandError(busy_text);
+            throw Busy("something else is being done with the group: try again");
         }
         token_ = token;
         expires_ = Clock::now() + 2 * options_.timeout;
     }
+    watcher_.wake();
     std::unique_ptr<Prepared> prepared;
     try {
         prepared = side_.prepare(asked);
-    } catch (const CommandError&) {
-        const std::lock_guard lock(mutex_);
-        token_.clear();
+    } catch (...) {
+        drop(token);
         throw;
     }
     const std::lock_guard lock(mutex_);
@@ -241,7 +263,6 @@ void Group::prepare(const std::string& token, Asked asked)
         throw CommandError("the disk was not ready in time");
     }
     prepared_ = std::move(prepared);
-    changed_.notify_all();
 }
 
 void Group::commit(const std::string& token)
@@ -293,8 +314,8 @@ bool Group::others_have_committed(const std::string& token) const
     return std::ranges::any_of(options_.group, [&](const std::string& socket) {
         Member member{socket, nullptr};
         try {
-            return call(member, "group-outcome", {{"token", token}},
-                        Clock::now() + std::chrono::seconds(1))
+            return member
+                .call("group-outcome", {{"token", token}}, Clock::now() + std::chrono::seconds(1))
                 .value("committed", false);
         } catch (const CommandError&) {
             return false;
@@ -303,30 +324,25 @@ bool Group::others_have_committed(const std::string& token) const
 }
 
 /// Ends what was prepared, when whoever asked for it is gone.
-void Group::watch()
+std::optional<TimePoint> Group::watch()
 {
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-        if (token_.empty()) {
-            changed_.wait(lock);
-            continue;
+    std::string token;
+    {
+        const std::lock_guard lock(mutex_);
+        if (token_.empty() || Clock::now() < expires_) {
+            return token_.empty() ? Clock::now() + idle_interval : expires_;
         }
-        if (changed_.wait_until(lock, expires_) == std::cv_status::no_timeout ||
-            Clock::now() < expires_) {
-            continue;
-        }
-        const std::string token = token_;
-        lock.unlock();
-        const bool committed = others_have_committed(token);
-        log::error("replication: {}: whoever prepared the group is gone; the others have {}",
-                   options_.name, committed ? "done it, so it is done" : "not done it either");
-        try {
-            committed ? commit(token) : drop(token);
-        } catch (const CommandError& error) {
-            log::error("replication: {}: {}", options_.name, error.what());
-        }
-        lock.lock();
+        token = token_;
     }
+    const bool committed = others_have_committed(token);
+    log::error("replication: {}: whoever prepared the group is gone; the others have {}",
+               options_.name, committed ? "done it, so it is done" : "not done it either");
+    try {
+        committed ? commit(token) : drop(token);
+    } catch (const CommandError& error) {
+        log::error("replication: {}: {}", options_.name, error.what());
+    }
+    return Clock::now();
 }
 
 }  // namespace resilience::replication

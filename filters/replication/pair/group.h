@@ -20,16 +20,16 @@
 // the group it has, so that a failover before that is refused (without force),
 // rather than showing disks of different moments.
 
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/control/command_table.h"
+#include "common/thread/background_thread.h"
 #include "filters/replication/pair/options.h"
 #include "filters/replication/pair/side.h"
 
@@ -56,31 +56,35 @@ public:
     std::string checkpoint();
 
 private:
-    using TimePoint = std::chrono::steady_clock::time_point;
+    struct Member;
     enum class Outcome : std::uint8_t { unknown, committed, dropped };
 
     /// False: something else is being done with the group, and it is not the
     /// last try.
     bool run_once(const Asked& asked, bool last_try);
+    void prepare_all(std::vector<Member>& members, const std::string& token, const Asked& asked,
+                     TimePoint decide_until);
+    void drop_all(std::vector<Member>& members, const std::string& token);
+    void commit_all(std::vector<Member>& members, const std::string& token);
+    bool is_this(const Member& member) const;
     void prepare(const std::string& token, Asked asked);
     void compare_moments(const std::string& theirs, const std::string& socket) const;
     void commit(const std::string& token);
     void drop(const std::string& token);
     Outcome outcome(const std::string& token);
     void note(const std::string& token, Outcome outcome);
-    void watch();
+    std::optional<TimePoint> watch();
     bool others_have_committed(const std::string& token) const;
 
     const Options& options_;
     Side& side_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
+    std::mutex mutex_;                    ///< what follows, but for the thread
     std::string token_;                   ///< of what is prepared; empty: nothing is
     std::unique_ptr<Prepared> prepared_;  ///< null also if it is to be ignored
     TimePoint expires_{};
     std::deque<std::pair<std::string, Outcome>> outcomes_;  ///< the last ones
-    bool stopping_ = false;
-    std::thread thread_;
+    BackgroundThread watcher_{"repl-group",
+                              [this](const std::atomic<bool>&) { return watch(); }};
 };
 
 }  // namespace resilience::replication

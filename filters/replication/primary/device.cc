@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "filters/replication/secondary/pieces.h"
+#include "filters/replication/pair/pieces.h"
 
 namespace resilience::replication {
 
@@ -231,6 +231,13 @@ int PrimaryDevice::flush(Request& request)
         return error;
     }
     return on_flush_ ? on_flush_() : 0;
+}
+
+int PrimaryDevice::flush_local()
+{
+    Request request;
+    request.op = Op::flush;
+    return local_->execute(request);
 }
 
 // ---- checkpoints

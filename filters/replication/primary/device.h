@@ -91,6 +91,10 @@ public:
     void ask();
 
     RangeLock::Guard lock(ByteRange range);
+    /// What is not marked must be the same on both disks, also after this side
+    /// has lost its power: so what it has itself is made durable before marks are
+    /// dropped.  0 or a positive errno.
+    int flush_local();
     /// Begins a checkpoint: all changes before it are in the stream, before its
     /// barrier.  False if the secondary lacks something, or in time.
     bool begin_checkpoint(TimePoint deadline);

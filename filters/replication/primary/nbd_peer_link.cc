@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "filters/replication/primary/nbd_peer_link.h"
+#include "filters/replication/primary/peer_link.h"
 
 #include <algorithm>
 #include <array>
@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/child/child_spec.h"
 #include "common/child/uri.h"
 #include "common/device/pending.h"
 
@@ -24,7 +25,32 @@ constexpr std::chrono::milliseconds goodbye_limit{200};
                                  spec, why, wire::data_export, wire::data_export));
 }
 
-}  // namespace
+/// The secondary as an NBD server.
+class NbdPeerLink final : public PeerLink {
+public:
+    NbdPeerLink(const std::string& spec, const std::string& directory,
+                std::chrono::milliseconds timeout);
+    ~NbdPeerLink() override;
+
+    std::string connect() override;
+    std::optional<wire::Status> command(const wire::Command& command) override;
+    std::optional<wire::Status> status() override;
+    bool read_map(std::uint64_t offset, std::span<std::byte> into) override;
+    std::shared_ptr<Device> open_data() override;
+    void disconnect() override;
+    std::string error() const override { return error_; }
+    std::string describe() const override { return data_.text; }
+
+private:
+    bool transfer(Request& request, std::span<std::byte> answer);
+    std::shared_ptr<Device> open(const ChildSpec& spec);
+
+    ChildSpec data_;
+    ChildSpec control_;
+    const std::chrono::milliseconds timeout_;
+    std::shared_ptr<Device> device_;  // the connection to `control`
+    std::string error_;
+};
 
 NbdPeerLink::NbdPeerLink(const std::string& spec, const std::string& directory,
                          std::chrono::milliseconds timeout)
@@ -161,6 +187,14 @@ bool NbdPeerLink::read_map(std::uint64_t offset, std::span<std::byte> into)
 std::shared_ptr<Device> NbdPeerLink::open_data()
 {
     return open(data_);
+}
+
+}  // namespace
+
+std::unique_ptr<PeerLink> connect_by_nbd(const std::string& spec, const std::string& directory,
+                                         std::chrono::milliseconds timeout)
+{
+    return std::make_unique<NbdPeerLink>(spec, directory, timeout);
 }
 
 }  // namespace resilience::replication

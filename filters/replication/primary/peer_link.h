@@ -4,6 +4,7 @@
 // The secondary as the primary reaches it: a connection to its export
 // `control`, and one to its export `primary` for each session (see wire.h).
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -44,5 +45,11 @@ public:
     /// What the user calls it.
     virtual std::string describe() const = 0;
 };
+
+/// The secondary as an NBD server.  `spec` names the export `primary`; throws
+/// SetupError if it is no URI of an export of that name.  `directory`: what
+/// relative paths in it are relative to.
+std::unique_ptr<PeerLink> connect_by_nbd(const std::string& spec, const std::string& directory,
+                                         std::chrono::milliseconds timeout);
 
 }  // namespace resilience::replication

@@ -6,17 +6,16 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "common/control/json.h"
 #include "common/core/log.h"
-#include "common/thread/thread_start.h"
+#include "common/thread/background_thread.h"
 #include "filters/replication/pair/pair.h"
 #include "filters/replication/pair/side.h"
-#include "filters/replication/primary/nbd_peer_link.h"
+#include "filters/replication/primary/peer_link.h"
 #include "filters/replication/primary/session.h"
 
 namespace resilience::replication {
@@ -36,7 +35,7 @@ class PrimarySide final : public Side {
 public:
     PrimarySide(const Options& options, EventBus& events)
         : options_(options), events_(events), identity_file_(options.identity),
-          peer_(options.secondary, options.directory, options.timeout)
+          peer_(connect_by_nbd(options.secondary, options.directory, options.timeout))
     {
     }
     ~PrimarySide() override { end_threads(); }
@@ -53,7 +52,7 @@ public:
     Json query() const override;
     void checkpoints_by(std::function<std::string()> make) override
     {
-        session_->checkpoints_by(std::move(make));
+        session_->checkpoints().make_by(std::move(make));
     }
 
 private:
@@ -72,11 +71,18 @@ private:
     EventBus& events_;
     const IdentityFile identity_file_;
     Identity identity_;
-    NbdPeerLink peer_;
+    const std::unique_ptr<PeerLink> peer_;
     std::shared_ptr<PrimaryDevice> device_;
     std::unique_ptr<PrimarySession> session_;
-    std::thread sender_;
-    std::thread keeper_;
+    // Their one turn is a life, since both wait by the device's clock.
+    BackgroundThread sender_{"repl-send", [this](const std::atomic<bool>&) {
+                                 device_->stream().run();
+                                 return std::nullopt;
+                             }};
+    BackgroundThread keeper_{"repl-primary", [this](const std::atomic<bool>&) {
+                                 session_->run();
+                                 return std::nullopt;
+                             }};
 
     mutable std::mutex mutex_;
     State state_ = State::none;
@@ -85,27 +91,23 @@ private:
 /// A checkpoint that is ready to be made: the guest's later writes wait for it.
 class PrimarySide::PreparedCheckpoint final : public Prepared {
 public:
-    PreparedCheckpoint(PrimarySession& session, std::uint64_t moment) : session_(session)
+    PreparedCheckpoint(Checkpoints& checkpoints, std::uint64_t moment)
+        : checkpoints_(checkpoints), turn_(moment)
     {
-        turn_.moment = moment;
-        const std::string error = session_.prepare_checkpoint(turn_);
-        if (!error.empty()) {
-            session_.cancel_checkpoint(turn_);
-            throw CommandError(error);
-        }
+        must(checkpoints_.prepare(turn_));
     }
-    ~PreparedCheckpoint() override { session_.cancel_checkpoint(turn_); }
-    void commit() override
+    void commit() override { must(checkpoints_.commit(turn_)); }
+
+private:
+    static void must(const std::string& error)
     {
-        const std::string error = session_.commit_checkpoint(turn_);
         if (!error.empty()) {
             throw CommandError(error);
         }
     }
 
-private:
-    PrimarySession& session_;
-    PrimarySession::Turn turn_;
+    Checkpoints& checkpoints_;
+    Checkpoints::Turn turn_;
 };
 
 /// Start and stop.
@@ -169,7 +171,7 @@ void PrimarySide::get_ready(std::shared_ptr<Device> next, bool background)
     auto map = open_map(next->size());
     device_ = std::make_shared<PrimaryDevice>(options_, std::move(next), std::move(map));
     session_ = std::make_unique<PrimarySession>(
-        options_, *device_, peer_, identity_,
+        options_, *device_, *peer_, identity_,
         [this](const std::string& event, const std::string& text) {
             log::info("{}: {}", options_.name, text);
             // A primary that falls behind again and again changes often.
@@ -178,7 +180,7 @@ void PrimarySide::get_ready(std::shared_ptr<Device> next, bool background)
     device_->on_ask([this] { session_->wake(); });
     if (options_.checkpoint_on_flush) {
         device_->on_flush([this] {
-            session_->want_checkpoint(options_.protocol == Protocol::sync);
+            session_->checkpoints().want(options_.protocol == Protocol::sync);
             return 0;
         });
     }
@@ -208,8 +210,8 @@ void PrimarySide::after_fork()
 {
     device_->local().start();
     device_->start();
-    sender_ = start_thread("repl-send", [this] { device_->stream().run(); });
-    keeper_ = start_thread("repl-primary", [this] { session_->run(); });
+    sender_.start();
+    keeper_.start();
 }
 
 void PrimarySide::end_threads()
@@ -218,13 +220,9 @@ void PrimarySide::end_threads()
         return;
     }
     session_->stop();
-    if (keeper_.joinable()) {
-        keeper_.join();
-    }
-    device_->stream().stop();
-    if (sender_.joinable()) {
-        sender_.join();
-    }
+    device_->stream().stop();  // who waits for it in the session's thread ends
+    keeper_.stop(BackgroundThread::no_limit);
+    sender_.stop(BackgroundThread::no_limit);
 }
 
 void PrimarySide::cleanup()
@@ -295,7 +293,7 @@ std::unique_ptr<Prepared> PrimarySide::prepare(const Asked& asked)
         break;
     case Action::checkpoint:
         if (proceeds(rule_checkpoint(state(), Mode::primary))) {
-            return std::make_unique<PreparedCheckpoint>(*session_, asked.moment);
+            return std::make_unique<PreparedCheckpoint>(session_->checkpoints(), asked.moment);
         }
         break;
     case Action::failover:
@@ -308,21 +306,21 @@ std::unique_ptr<Prepared> PrimarySide::prepare(const Asked& asked)
 
 Json PrimarySide::query_peer(const SessionStatus& status) const
 {
-    const bool heard = status.heard != TimePoint{};
+    const Dialog::Status& dialog = status.dialog;
     Json peer{{"address", options_.secondary},
-              {"connected", status.session != 0},
-              {"sessions", status.sessions}};
-    if (heard) {
-        peer["heard-seconds-ago"] = seconds(real_clock().now() - status.heard);
-        peer["state"] = std::string(to_string(status.peer.state));
-        peer["role"] = std::string(to_string(status.peer.role));
-        peer["epoch"] = status.peer.epoch;
-        peer["checkpoint"] = status.peer.checkpoint;
-        peer["consistent"] = status.peer.consistent;
-        peer["hidden-bytes"] = status.peer.hidden_bytes;
-        peer["active-bytes"] = status.peer.active_bytes;
-        peer["error"] = status.peer.error == 0 ? "" : std::strerror(
-                                                          static_cast<int>(status.peer.error));
+              {"connected", dialog.session != 0},
+              {"sessions", dialog.sessions}};
+    if (dialog.heard != TimePoint{}) {
+        peer["heard-seconds-ago"] = seconds(real_clock().now() - dialog.heard);
+        peer["state"] = std::string(to_string(dialog.peer.state));
+        peer["role"] = std::string(to_string(dialog.peer.role));
+        peer["epoch"] = dialog.peer.epoch;
+        peer["checkpoint"] = dialog.peer.checkpoint;
+        peer["consistent"] = dialog.peer.consistent;
+        peer["hidden-bytes"] = dialog.peer.hidden_bytes;
+        peer["active-bytes"] = dialog.peer.active_bytes;
+        peer["error"] = dialog.peer.error == 0 ? "" : std::strerror(
+                                                          static_cast<int>(dialog.peer.error));
     }
     return peer;
 }
@@ -340,13 +338,13 @@ Json PrimarySide::query_counters(const SessionStatus& status) const
             {"sent-bytes", stream.sent_bytes},
             {"secondary-errors", stream.errors},
             {"timeouts", stream.timeouts},
-            {"unanswered", status.unanswered},
+            {"unanswered", status.dialog.unanswered},
             {"links-lost", stream.links_lost},
             {"fell-behind", stream.fell_behind},
-            {"checkpoints", status.checkpoints},
-            {"checkpoint-errors", status.checkpoint_errors},
-            {"checkpoints-skipped", status.checkpoints_skipped},
-            {"read-errors", status.read_errors}};
+            {"checkpoints", status.checkpoints.made},
+            {"checkpoint-errors", status.checkpoints.errors},
+            {"checkpoints-skipped", status.checkpoints.skipped},
+            {"read-errors", status.copy.read_errors}};
 }
 
 Json PrimarySide::query() const
@@ -360,20 +358,20 @@ Json PrimarySide::query() const
                 {"protocol", options_.protocol == Protocol::sync ? "sync" : "async"},
                 {"phase", std::string(to_string(status.phase))},
                 {"reason", status.reason},
-                {"checkpoint", status.checkpoint}};
-    if (status.checkpoint_at != TimePoint{}) {
-        answer["checkpoint-age"] = seconds(real_clock().now() - status.checkpoint_at);
+                {"checkpoint", status.checkpoints.last}};
+    if (status.checkpoints.last_at != TimePoint{}) {
+        answer["checkpoint-age"] = seconds(real_clock().now() - status.checkpoints.last_at);
     }
     answer["lag"] = {{"backlog-bytes", stream.backlog_bytes()},
                      {"backlog-seconds", seconds(stream.backlog_age())},
                      {"missed-bytes", stream.missed().marked_bytes()},
                      {"changed-bytes", device_->map().bits().marked_bytes()}};
-    answer["copy"] = {{"total", status.copy_total},
-                      {"done", std::min(status.copied, status.copy_total)},
-                      {"holes", status.zeroes_skipped}};
+    answer["copy"] = {{"total", status.copy.total},
+                      {"done", std::min(status.copy.done, status.copy.total)},
+                      {"holes", status.copy.holes}};
     answer["secondary"] = query_peer(status);
     answer["counters"] = query_counters(status);
-    answer["last-error"] = status.last_error.empty() ? sent_error : status.last_error;
+    answer["last-error"] = status.dialog.last_error.empty() ? sent_error : status.dialog.last_error;
     return answer;
 }
 

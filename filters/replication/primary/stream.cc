@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -57,20 +58,17 @@ void Stream::open(std::shared_ptr<Device> device)
     shared_->wake();
 }
 
-void Stream::close(const std::string& reason)
+void Stream::close(std::string_view reason)
 {
     const std::lock_guard lock(shared_->mutex);
     close_locked(reason);
 }
 
-void Stream::close_locked(const std::string& reason, int error)
+void Stream::close_locked(std::string_view reason, int error)
 {
     shared_->session++;
     shared_->answers.clear();
-    if (device_) {
-        counters_.last_error = reason;
-    }
-    device_ = nullptr;
+    const bool was_open = std::exchange(device_, nullptr) != nullptr;
     for (Entries* entries : {&flight_, &queue_}) {
         for (const Entry& entry : *entries) {
             missed_.set(entry.change.range);
@@ -81,6 +79,13 @@ void Stream::close_locked(const std::string& reason, int error)
     guest_bytes_ = copy_bytes_ = flight_bytes_ = 0;
     break_barrier();
     shared_->progress.notify_all();
+    try {
+        if (was_open) {
+            counters_.last_error = reason;
+        }
+    } catch (const std::bad_alloc&) {  // the session ends also without the words for it
+        counters_.last_error.clear();
+    }
 }
 
 bool Stream::is_open() const
@@ -155,7 +160,15 @@ Stream::Ticket Stream::append(Change change, bool waits)
         break_barrier();
         return 0;
     }
-    const Ticket ticket = append_locked(std::move(change), false, waits);
+    const ByteRange range = change.range;
+    Ticket ticket = 0;
+    try {
+        ticket = append_locked(std::move(change), false, waits);
+    } catch (const std::bad_alloc&) {
+        missed_.set(range);
+        break_barrier();
+        return 0;
+    }
     if (!options_.wait_when_full && over_limit(clock_.now())) {
         give_up_backlog();
         return waits ? ticket : 0;
@@ -171,11 +184,11 @@ Stream::Ticket Stream::append_locked(Change change, bool copy, bool waits)
     entry.copy = copy;
     entry.waits = waits;
     entry.appended = clock_.now();
-    (copy ? copy_bytes_ : guest_bytes_) += entry.length();
     if (waits) {
         waiters_[entry.ticket] = std::nullopt;
     }
-    queue_.push_back(std::move(entry));
+    queue_.push_back(std::move(entry));  // nothing has happened yet if this throws
+    (copy ? copy_bytes_ : guest_bytes_) += queue_.back().length();
     if (queue_.size() == 1) {
         shared_->wake();  // else it waits for what comes before this one
     }
@@ -188,9 +201,10 @@ bool Stream::append_copy(Change change)
     if (!device_) {
         return false;
     }
-    // Only what is copied as a whole; the caller copies whole granules.
-    missed_.clear(change.range);
+    const ByteRange range = change.range;
     append_locked(std::move(change), true, false);
+    // Only what is copied as a whole; the caller copies whole granules.
+    missed_.clear(range);
     return true;
 }
 
@@ -239,6 +253,13 @@ std::uint64_t Stream::copy_bytes() const
 {
     const std::lock_guard lock(shared_->mutex);
     return copy_bytes_;
+}
+
+bool Stream::wait_copies(TimePoint deadline)
+{
+    std::unique_lock lock(shared_->mutex);
+    const auto settled = [this] { return copy_bytes_ == 0 || !device_ || stopping_; };
+    return clock_.wait_until(shared_->progress, lock, deadline, settled) && device_ && !stopping_;
 }
 
 // ---- checkpoints

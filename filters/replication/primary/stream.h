@@ -37,6 +37,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/core/dirty_bitmap.h"
 #include "common/device/buffer_pool.h"
@@ -94,7 +95,7 @@ public:
     /// Sends to `device` from now on.  close() was called for the one before.
     void open(std::shared_ptr<Device> device);
     /// No more: all that is on its way becomes missed.
-    void close(const std::string& reason);
+    void close(std::string_view reason);
     bool is_open() const;
 
     // ---- what is sent
@@ -122,6 +123,8 @@ public:
     const DirtyBitmap& missed() const { return missed_; }
     /// Bytes of copies that are on their way.
     std::uint64_t copy_bytes() const;
+    /// Waits until none is.  False: not in time, or there is no connection.
+    bool wait_copies(TimePoint deadline);
 
     // ---- checkpoints
 
@@ -177,7 +180,7 @@ private:
     bool over_limit(TimePoint now) const;
     void give_up_backlog();
     void end_entry(const Entry& entry, int error);
-    void close_locked(const std::string& reason, int error = ENOTCONN);
+    void close_locked(std::string_view reason, int error = ENOTCONN);
     void collect_answers();
     std::shared_ptr<Request> make_request(const Entry& entry) const;
     bool may_send(const Entry& entry) const;

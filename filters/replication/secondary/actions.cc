@@ -6,9 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "filters/replication/secondary/difference.h"
-#include "filters/replication/secondary/held.h"
-
 namespace resilience::replication {
 
 namespace {
@@ -30,7 +27,90 @@ void must(int error, const char* what)
     }
 }
 
+void sync_disk(Core& core)
+{
+    if (const int error = core.sync_disk()) {
+        throw CommandError(fmt::format(
+            "the disk cannot be made durable: {}; nothing has changed.  What it has lost nobody "
+            "knows: put it right and start this server again, and what was written since the last "
+            "checkpoint is copied again",
+            std::strerror(error)));
+    }
+}
+
+/// Everything that is present in `layer`.
+int mark_present(const Layer& layer, DirtyBitmap& marks, ChangeMap& map)
+{
+    for (std::uint64_t at = layer.next_present(0); at < layer.clusters();) {
+        std::uint64_t end = at + 1;
+        while (end < layer.clusters() && layer.next_present(end) == end) {
+            end++;
+        }
+        const ByteRange range{layer.begin_of(at), layer.end_of(end)};
+        marks.set(range);
+        if (const int error = map.set(range)) {
+            return error;
+        }
+        at = layer.next_present(end);
+    }
+    return 0;
+}
+
+/// What the other side lacks after a failover, for failback: its disk is as at the
+/// last checkpoint but for what it wrote since then (in hidden, as far as it arrived
+/// here; the rest is in its own change map), and this one is going to be as at the
+/// last checkpoint but for active, and what is written from now on.  The change map
+/// says that durably now, and nothing else; everything, if there was no checkpoint.
+/// Under lock_all().  0 or a positive errno.
+int note_difference(Core& core)
+{
+    if (!core.changes) {
+        return 0;
+    }
+    ChangeMap& map = *core.changes;
+    if (!core.consistent()) {
+        if (const int error = map.set({0, core.size()})) {
+            return error;
+        }
+    } else {
+        DirtyBitmap marks(core.size(), map.bits().granularity());
+        for (const Layer* layer : {core.active.get(), core.hidden.get()}) {
+            if (const int error = mark_present(*layer, marks, map)) {
+                return error;
+            }
+        }
+        map.retain(marks);
+    }
+    return map.set_base(core.identity().pair, core.header().checkpoint);
+}
+
 }  // namespace
+
+Held::Held(Core& core, bool durable) : core_(core)
+{
+    // Most of it while I/O goes on, so that the pause is short whatever is dirty.
+    const std::uint64_t seen = core_.writes;
+    if (durable) {
+        sync_disk(core_);
+    }
+    guard_ = core_.lock_all();
+    if (!guard_) {
+        throw CommandError("requests that are being carried out do not end: the disk hangs; "
+                           "nothing has changed");
+    }
+    began_ = real_clock().now();
+    if (durable && core_.writes != seen) {
+        sync_disk(core_);
+    }
+}
+
+void Held::let_go()
+{
+    const auto pause = real_clock().now() - began_;
+    core_.counters.last_pause_us = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(pause).count());
+    guard_.release();
+}
 
 std::unique_ptr<Prepared> Actions::prepare(const Asked& asked)
 {
@@ -109,7 +189,6 @@ void Actions::start(Held& held, std::uint64_t moment)
     core_->state = State::running;
     core_->counters.checkpoints++;
     held.let_go();
-    reclaim_.wake();
     core_->reporter.state(State::running, core_->identity().epoch);
 }
 
@@ -125,7 +204,6 @@ void Actions::checkpoint(Held& held, std::uint64_t number, std::uint64_t moment)
     must(core_->set_identity(note_checkpoint(core_->identity())), "the identity cannot be stored");
     core_->counters.checkpoints++;
     held.let_go();
-    reclaim_.wake();
     core_->reporter.checkpoint(number);
 }
 
@@ -145,7 +223,6 @@ void Actions::stop(Held& held)
     core_->state = State::done;
     core_->sticky = 0;
     held.let_go();
-    reclaim_.wake();
     core_->reporter.state(State::done, identity.epoch);
 }
 
@@ -172,7 +249,7 @@ void Actions::failover(Held& held)
     core_->state = State::failover;
     held.let_go();
     core_->reporter.state(State::failover, identity.epoch);
-    merge_.start();
+    background_.begin_merge();
 }
 
 }  // namespace resilience::replication

@@ -14,18 +14,36 @@
 
 #include "filters/replication/pair/side.h"
 #include "filters/replication/pair/wire.h"
+#include "filters/replication/secondary/background.h"
 #include "filters/replication/secondary/core.h"
-#include "filters/replication/secondary/held.h"
-#include "filters/replication/secondary/merge.h"
-#include "filters/replication/secondary/reclaim.h"
 
 namespace resilience::replication {
+
+/// An action of the secondary that is ready: all I/O is held back while this
+/// lives, until let_go().
+class Held final : public Prepared {
+public:
+    /// `durable`: what the primary has written before is durable then.  Throws
+    /// CommandError.
+    Held(Core& core, bool durable);
+
+    void commit() override { then(*this); }
+    /// I/O goes on.
+    void let_go();
+
+    std::function<void(Held&)> then;
+
+private:
+    Core& core_;
+    RangeLock::Guard guard_;
+    TimePoint began_;
+};
 
 /// Thread-safe.
 class Actions {
 public:
-    Actions(std::shared_ptr<Core> core, Merge& merge, Reclaim& reclaim)
-        : core_(std::move(core)), merge_(merge), reclaim_(reclaim)
+    Actions(std::shared_ptr<Core> core, Background& background)
+        : core_(std::move(core)), background_(background)
     {
     }
 
@@ -57,8 +75,7 @@ private:
     Answer map_taken();
 
     const std::shared_ptr<Core> core_;
-    Merge& merge_;
-    Reclaim& reclaim_;
+    Background& background_;
 };
 
 }  // namespace resilience::replication

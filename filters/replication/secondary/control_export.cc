@@ -5,9 +5,25 @@
 #include <cerrno>
 
 #include "common/core/log.h"
-#include "filters/replication/secondary/difference.h"
 
 namespace resilience::replication {
+
+namespace {
+
+/// Part of a change map as it is on the wire, from byte `offset` of it on.
+void read_changes(const ChangeMap& map, std::uint64_t offset, std::span<std::byte> into)
+{
+    const DirtyBitmap& bits = map.bits();
+    for (std::size_t i = 0; i < into.size(); i++) {
+        const std::uint64_t at = offset + i;
+        const std::uint64_t word = at / sizeof(std::uint64_t);
+        into[i] = word < bits.words()
+                      ? static_cast<std::byte>(bits.word(word) >> (at % sizeof(std::uint64_t) * 8))
+                      : std::byte{0};
+    }
+}
+
+}  // namespace
 
 ControlExport::ControlExport(std::shared_ptr<Core> core, Actions& actions)
     : BlockingDevice("repl-control"), core_(std::move(core)), actions_(actions)

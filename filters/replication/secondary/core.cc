@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include <fmt/format.h>
 
+#include "common/control/json.h"
 #include "common/core/log.h"
 
 namespace resilience::replication {
@@ -34,6 +36,44 @@ constexpr std::string_view hidden_key = "replication-hidden";
 constexpr std::string_view active_key = "replication-active";
 
 }  // namespace
+
+void Reporter::state(State now, std::uint64_t epoch)
+{
+    log::info("replication: {}: state {}, epoch {}", name_, to_string(now), epoch);
+    events_.emit("REPLICATION_STATE", {{"name", name_},
+                                       {"state", std::string(to_string(now))},
+                                       {"epoch", epoch}});
+}
+
+void Reporter::io_error(const char* what, std::uint64_t offset, std::uint64_t length, int error)
+{
+    if (failing_.exchange(true)) {
+        return;
+    }
+    log::error("replication: {}: {} failed at {} ({} bytes): {}", name_, what, offset, length,
+               std::strerror(error));
+    events_.emit("REPLICATION_ERROR", {{"name", name_},
+                                       {"operation", what},
+                                       {"offset", offset},
+                                       {"length", length},
+                                       {"error", std::strerror(error)}});
+}
+
+void Reporter::checkpoint(std::uint64_t number)
+{
+    events_.emit("REPLICATION_CHECKPOINT", {{"name", name_}, {"checkpoint", number}}, name_);
+}
+
+void Reporter::session(const std::string& text)
+{
+    log::info("replication: {}: {}", name_, text);
+}
+
+void Reporter::refused(const std::string& why)
+{
+    log::error("replication: {}: a primary is refused: {}", name_, why);
+    events_.emit("REPLICATION_REFUSED", {{"name", name_}, {"reason", why}}, name_);
+}
 
 Core::Core(const Options& o, std::shared_ptr<Device> d, Layers layers, IdentityFile file,
            const Identity& i, EventBus& events)
@@ -99,6 +139,7 @@ int Core::set_header(LayerHeader next, bool empties)
     if (empties) {
         hidden->empty(next.generation);
         active->empty(next.generation);
+        emptied++;
     }
     return 0;
 }

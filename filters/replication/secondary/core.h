@@ -11,14 +11,12 @@
 // writes on top.  A checkpoint empties both.  A failover writes what is seen
 // into the disk.
 //
-//   secondary_write.cc    the primary's requests: save, then write
-//   view.cc               the secondary's own requests
-//   actions.cc            start, checkpoint, stop, failover: prepare, commit
-//   merge.cc              the failover's work
-//   control_export.cc     the primary's commands
-//   reclaim.cc            gives back space
-//   writeback.cc          keeps what is not durable small
-//   difference.cc         what the other side lacks after a failover
+//   write.cc            the primary's requests: save, then write
+//   view.cc             the secondary's own requests
+//   actions.cc          start, checkpoint, stop, failover: prepare, commit
+//   obey.cc             the primary's commands, which come by control_export.cc
+//   background.cc       the failover's work; giving back space; keeping what is
+//                       not durable small
 //
 // One range lock orders everything, on whole clusters:
 //
@@ -37,7 +35,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
+#include "common/control/event_bus.h"
 #include "common/device/device.h"
 #include "common/device/range_lock.h"
 #include "common/file/sync_ledger.h"
@@ -45,11 +46,29 @@
 #include "filters/replication/pair/identity.h"
 #include "filters/replication/pair/options.h"
 #include "filters/replication/pair/pair.h"
-#include "filters/replication/pair/reporter.h"
 #include "filters/replication/pair/state.h"
 #include "filters/replication/secondary/layer.h"
 
 namespace resilience::replication {
+
+/// Says what happens: to the log, and as an event to who listens.  Thread-safe.
+class Reporter {
+public:
+    Reporter(std::string name, EventBus& events) : name_(std::move(name)), events_(events) {}
+
+    void state(State now, std::uint64_t epoch);
+    /// Saving, writing or merging failed; once until clear().
+    void io_error(const char* what, std::uint64_t offset, std::uint64_t length, int error);
+    void clear() { failing_ = false; }
+    void checkpoint(std::uint64_t number);
+    void session(const std::string& text);
+    void refused(const std::string& why);
+
+private:
+    const std::string name_;
+    EventBus& events_;
+    std::atomic<bool> failing_{false};
+};
 
 /// What is counted; exact, since the start of the server.
 struct SecondaryCounters {
@@ -68,6 +87,9 @@ struct Layers {
     std::unique_ptr<Layer> hidden;
     std::unique_ptr<Layer> active;
 };
+
+/// Bytes per bit of a change map.
+constexpr std::uint32_t difference_granularity = 64 << 10;
 
 /// Held by everything that may outlive the module: threads that hang.
 struct Core {
@@ -124,7 +146,8 @@ struct Core {
     std::atomic<int> sticky{0};                  ///< QEMU's error: the first errno
     std::atomic<std::uint32_t> newest_connection{0};  ///< to `primary`
     std::atomic<std::uint64_t> writes{0};        ///< of the disk that have ended; see Held
-    std::atomic<std::uint64_t> unsynced{0};      ///< bytes written since; see Writeback
+    std::atomic<std::uint64_t> unsynced{0};      ///< bytes written since; see Background
+    std::atomic<std::uint64_t> emptied{0};       ///< how often both layers were
     std::atomic<std::uint64_t> sync_done{0};     ///< bytes, as the primary says
     std::atomic<std::uint64_t> sync_total{0};
     const std::uint64_t instance;

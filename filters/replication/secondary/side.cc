@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "filters/replication/secondary/side.h"
+
+// The secondary, put together; core.h says how it works.
+
+#include <cstring>
+#include <memory>
 
 #include <fmt/format.h>
 
 #include "common/control/json.h"
 #include "common/core/log.h"
+#include "common/device/blocking_device.h"
+#include "filters/replication/pair/side.h"
+#include "filters/replication/secondary/actions.h"
+#include "filters/replication/secondary/background.h"
 #include "filters/replication/secondary/control_export.h"
-#include "filters/replication/secondary/difference.h"
-#include "filters/replication/secondary/view.h"
-#include "filters/replication/secondary/write.h"
+#include "filters/replication/secondary/serve.h"
 
 namespace resilience::replication {
 
@@ -85,7 +91,38 @@ std::uint64_t age_ms(std::uint64_t time)
                : (static_cast<std::uint64_t>(now) - time) / 1000000;
 }
 
-}  // namespace
+class SecondarySide final : public Side {
+public:
+    SecondarySide(const Options& options, EventBus& events) : options_(options), events_(events) {}
+
+    void get_ready(std::shared_ptr<Device> next, bool background) override;
+    void after_fork() override;
+    std::shared_ptr<Device> open(const Client& client) override;
+    std::vector<Export> exports() const override;
+    void cleanup() override;
+
+    State state() const override { return core_->state; }
+    std::optional<std::string> get_error() const override
+    {
+        return replication_error(core_->state, core_->sticky != 0);
+    }
+    std::unique_ptr<Prepared> prepare(const Asked& asked) override
+    {
+        return actions_->prepare(asked);
+    }
+    Json query() const override;
+    std::uint64_t moment() const override { return core_->hidden->header_copy().moment; }
+
+private:
+    void resume();
+
+    const Options options_;
+    EventBus& events_;
+    std::shared_ptr<Core> core_;
+    std::shared_ptr<Device> view_;
+    std::unique_ptr<Background> background_;
+    std::unique_ptr<Actions> actions_;
+};
 
 void SecondarySide::get_ready(std::shared_ptr<Device> next, bool background)
 {
@@ -121,10 +158,8 @@ void SecondarySide::get_ready(std::shared_ptr<Device> next, bool background)
                                          machine_boot_id());
     }
     view_ = std::make_shared<ViewExport>(core_);
-    merge_ = std::make_unique<Merge>(core_);
-    reclaim_ = std::make_unique<Reclaim>(core_);
-    writeback_ = std::make_unique<Writeback>(core_);
-    actions_ = std::make_unique<Actions>(core_, *merge_, *reclaim_);
+    background_ = std::make_unique<Background>(core_);
+    actions_ = std::make_unique<Actions>(core_, *background_);
 }
 
 /// Goes on where the last run of the server ended, which may have been anywhere.
@@ -162,10 +197,9 @@ void SecondarySide::after_fork()
     core_->disk->start();
     view_->start();
     resume();
-    reclaim_->start();
-    writeback_->start();
+    background_->start();
     if (core_->state == State::failover) {
-        merge_->start();
+        background_->begin_merge();
     }
 }
 
@@ -202,9 +236,7 @@ void SecondarySide::cleanup()
     if (!core_) {
         return;
     }
-    merge_->stop(stop_limit);
-    reclaim_->stop(stop_limit);
-    writeback_->stop(stop_limit);
+    background_->stop(stop_limit);
     view_->stop(stop_limit);
     // A server that ends in good order has lost nothing that was acknowledged.
     if (core_->state == State::running && core_->active->commit() != 0) {
@@ -255,6 +287,8 @@ Json SecondarySide::query() const
     }
     return answer;
 }
+
+}  // namespace
 
 std::unique_ptr<Side> make_secondary(const Options& options, EventBus& events)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "filters/replication/secondary/write.h"
+#include "filters/replication/secondary/serve.h"
 
 #include <algorithm>
 #include <cerrno>
 
 #include "common/core/compare.h"
 #include "common/device/buffer_pool.h"
-#include "filters/replication/secondary/pieces.h"
+#include "filters/replication/pair/pieces.h"
 
 namespace resilience::replication {
 

@@ -277,7 +277,7 @@ PrimaryLife::PrimaryLife(World& world, Clock& clock, Network& network, Host& hos
     device_->on_ask([this] { session_->wake(); });
     if (options_.checkpoint_on_flush) {
         device_->on_flush([this] {
-            session_->want_checkpoint(options_.protocol == Protocol::sync);
+            session_->checkpoints().want(options_.protocol == Protocol::sync);
             return 0;
         });
     }

@@ -249,7 +249,7 @@ void Simulation::command_checkpoint()
         return;
     }
     const std::uint64_t asked = history_.moment();
-    const std::string error = life->session().checkpoint();
+    const std::string error = life->session().checkpoints().make();
     say("command: checkpoint: " + (error.empty() ? "made" : error));
     if (error.empty() && life->alive() && !promoted_ && found_ < asked) {
         fail(fmt::format("exact: a checkpoint is of moment {}, and was asked for at {}", found_,
@@ -488,14 +488,14 @@ void Simulation::converge()
     if (!life_ || !world_.wait_until(nullptr, world_.now() + 60s, in_sync)) {
         fail(fmt::format("converges: after 60 s the phase is {} ({}), {} bytes are missed",
                          to_string(life_->session().status().phase),
-                         life_->session().status().last_error,
+                         life_->session().status().dialog.last_error,
                          life_->device().stream().missed().marked_bytes()));
         return;
     }
     std::string error = "not tried";
     for (int attempt = 0; attempt < 20 && !error.empty(); attempt++) {
         world_.sleep(attempt == 0 ? Duration(1ms) : Duration(300ms));
-        error = life_->session().checkpoint();
+        error = life_->session().checkpoints().make();
     }
     if (!error.empty()) {
         fail("converges: no checkpoint can be made: " + error);

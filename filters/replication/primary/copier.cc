@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-
-// PrimarySession: what the secondary misses is copied.
-
-#include "filters/replication/primary/session.h"
+#include "filters/replication/primary/copier.h"
 
 #include <algorithm>
 #include <cstring>
@@ -14,35 +11,90 @@
 
 namespace resilience::replication {
 
-using std::chrono::milliseconds;
+namespace {
 
-bool PrimarySession::begin_sync(bool full)
+constexpr std::chrono::seconds retry_interval{1};
+constexpr std::chrono::seconds durable_interval{5};
+
+}  // namespace
+
+Copier::Copier(const Options& options, PrimaryDevice& device, Dialog& dialog)
+    : options_(options), device_(device), dialog_(dialog), clock_(device.clock())
+{
+}
+
+Copier::Status Copier::status() const
+{
+    const std::lock_guard lock(mutex_);
+    return status_;
+}
+
+void Copier::meet(bool first)
+{
+    first_ = first;
+    cursor_ = 0;
+    next_durable_ = clock_.now() + durable_interval;
+}
+
+bool Copier::accept(const std::optional<wire::Status>& answer)
+{
+    if (!accepted(answer)) {
+        dialog_.give_up(answer.has_value());
+    }
+    return accepted(answer);
+}
+
+bool Copier::begin(bool full)
 {
     // The marks that say what differs are durable: set() has seen to that.
     const std::uint64_t total = device_.stream().missed().marked_bytes();
-    const auto begun = exchange(wire::Kind::sync_begin, session(), [&](wire::Command& command) {
-        command.flags = full ? wire::flag_full : 0;
-        command.total = total;
-    });
-    if (!accepted(begun)) {
-        const std::lock_guard lock(mutex_);
-        refused_ = begun.has_value();
+    if (!accept(dialog_.command(wire::Kind::sync_begin, dialog_.session(),
+                                [&](wire::Command& command) {
+                                    command.flags = full ? wire::flag_full : 0;
+                                    command.total = total;
+                                }))) {
         return false;
     }
-    syncing_ = true;
-    {
-        const std::lock_guard lock(mutex_);
-        status_.copy_total = total;
-        status_.copied = 0;
-    }
-    set_phase(SessionStatus::Phase::copying,
-              full ? "the secondary gets everything" : "the secondary gets what it missed");
+    running_ = true;
+    const std::lock_guard lock(mutex_);
+    status_.total = total;
+    status_.done = 0;
     return true;
+}
+
+bool Copier::work(Device& secondary)
+{
+    const bool busy = copy_some();
+    forget_what_is_durable(secondary);
+    return busy;
+}
+
+bool Copier::end()
+{
+    Stream& stream = device_.stream();
+    if (!stream.wait_copies(clock_.now() + options_.timeout) || stream.missed().any()) {
+        return false;
+    }
+    report();
+    if (!accept(dialog_.command(wire::Kind::sync_end, dialog_.session()))) {
+        return false;
+    }
+    running_ = false;
+    return true;
+}
+
+void Copier::report()
+{
+    const Status now = status();
+    dialog_.command(wire::Kind::sync_progress, dialog_.session(), [&](wire::Command& command) {
+        command.done = std::min(now.done, now.total);
+        command.total = now.total;
+    });
 }
 
 /// How many bytes from the start of `range` are known to be zeroes, in whole
 /// granules.
-std::uint64_t PrimarySession::zeroes_at(ByteRange range)
+std::uint64_t Copier::zeroes_at(ByteRange range)
 {
     if (!device_.local().capabilities().extents) {
         return 0;
@@ -66,7 +118,7 @@ std::uint64_t PrimarySession::zeroes_at(ByteRange range)
 
 /// How many bytes from the start of `missed` are on their way now; nullopt if
 /// that failed.
-std::optional<std::uint64_t> PrimarySession::copy_piece(ByteRange missed)
+std::optional<std::uint64_t> Copier::copy_piece(ByteRange missed)
 {
     constexpr std::uint64_t largest_copy = 1 << 20;
     const RangeLock::Guard guard = device_.lock(missed);
@@ -87,10 +139,10 @@ std::optional<std::uint64_t> PrimarySession::copy_piece(ByteRange missed)
         request.length = change.range.length();
         request.into = change.data.span().first(request.length);
         if (const int error = device_.local().execute(request)) {
+            dialog_.note(fmt::format("the local disk cannot be read at {}: {}", request.offset,
+                                     std::strerror(error)));
             const std::lock_guard lock(mutex_);
             status_.read_errors++;
-            status_.last_error = fmt::format("the local disk cannot be read at {}: {}",
-                                             request.offset, std::strerror(error));
             return std::nullopt;
         }
     }
@@ -101,13 +153,12 @@ std::optional<std::uint64_t> PrimarySession::copy_piece(ByteRange missed)
         return std::nullopt;
     }
     const std::lock_guard lock(mutex_);
-    status_.copied += length;
-    status_.zeroes_skipped += zero ? length : 0;
+    status_.done += length;
+    status_.holes += zero ? length : 0;
     return length;
 }
 
-/// Keeps the stream busy with copies.  Returns whether to come again at once.
-bool PrimarySession::copy_some()
+bool Copier::copy_some()
 {
     constexpr std::uint64_t most_on_the_way = 4 << 20;
     constexpr std::uint64_t largest_hole = 32 << 20;
@@ -127,7 +178,7 @@ bool PrimarySession::copy_some()
     const auto copied = copy_piece(*missed);
     if (!copied) {
         cursor_ = missed->end;  // one bad place must not keep the rest from being copied
-        next_copy_ = now + 10 * idle_interval;
+        next_copy_ = now + retry_interval;
         return false;
     }
     if (options_.resync_rate != 0) {
@@ -139,33 +190,13 @@ bool PrimarySession::copy_some()
     return true;
 }
 
-/// Waits until no copy is on its way.
-bool PrimarySession::drain_copies()
+void Copier::forget_what_is_durable(Device& secondary)
 {
-    const TimePoint deadline = clock_.now() + options_.timeout;
-    Stream& stream = device_.stream();
-    while (stream.is_open() && stream.copy_bytes() > 0) {
-        if (clock_.now() > deadline) {
-            return false;
-        }
-        std::unique_lock lock(mutex_);
-        if (clock_.wait_until(changed_, lock, clock_.now() + milliseconds(1),
-                              [this] { return stopping_; })) {
-            return false;
-        }
-    }
-    return stream.is_open();
-}
-
-/// The first copy: there is no checkpoint to go back to, so what the secondary
-/// has durably need not be copied again, whatever happens.
-void PrimarySession::forget_what_is_durable()
-{
-    if (!full_ || clock_.now() < next_durable_ || !data_) {
+    if (!first_ || clock_.now() < next_durable_) {
         return;
     }
-    next_durable_ = clock_.now() + 5 * settle_interval;
-    if (!drain_copies()) {
+    next_durable_ = clock_.now() + durable_interval;
+    if (!device_.stream().wait_copies(clock_.now() + options_.timeout)) {
         return;
     }
     DirtyBitmap kept(device_.size(), granularity);
@@ -176,47 +207,16 @@ void PrimarySession::forget_what_is_durable()
     }
     Request request;
     request.op = Op::flush;
-    Pending flush(*data_, request, {}, clock_);
+    Pending flush(secondary, request, {}, clock_);
     const auto error = flush.wait_until(clock_.now() + options_.timeout);
     if (!error || *error != 0) {
-        fail(fmt::format("the secondary cannot flush: {}",
-                         error ? std::strerror(*error) : "no answer"));
-        return;
-    }
-    if (flush_local()) {
+        dialog_.note(fmt::format("the secondary cannot flush: {}",
+                                 error ? std::strerror(*error) : "no answer"));
+    } else if (const int local = device_.flush_local()) {
+        dialog_.note(fmt::format("the local disk cannot flush: {}", std::strerror(local)));
+    } else {
         device_.map().retain(kept, device_.since());
-        next_settle_ = {};
     }
-}
-
-bool PrimarySession::end_sync()
-{
-    if (!drain_copies() || device_.stream().missed().any()) {
-        return false;
-    }
-    report_progress();
-    const auto ended = exchange(wire::Kind::sync_end, session());
-    if (!accepted(ended)) {
-        const std::lock_guard lock(mutex_);
-        broken_ = true;
-        refused_ = ended.has_value();
-        return false;
-    }
-    syncing_ = false;
-    must_checkpoint_ = true;
-    made_then_ = status().checkpoints;
-    next_try_ = {};
-    set_phase(SessionStatus::Phase::in_sync, {});
-    return true;
-}
-
-void PrimarySession::report_progress()
-{
-    const SessionStatus now = status();
-    exchange(wire::Kind::sync_progress, now.session, [&](wire::Command& command) {
-        command.done = std::min(now.copied, now.copy_total);
-        command.total = now.copy_total;
-    });
 }
 
 }  // namespace resilience::replication
