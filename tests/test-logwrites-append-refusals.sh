@@ -58,9 +58,11 @@ poke $((1024 + 16)) '\x2f'
 refused "flags" 'Invalid flags 0x2F in log entry 1'
 poke 16 '\x32'
 refused "a count that is too high" \
-    'Failed to read log entry [0-9]+ at byte [0-9]+: the log ends at byte [0-9]+ \(the superblock counts 50 entries\)'
+    'Failed to read log entry [0-9]+ at byte [0-9]+: the file ends at byte [0-9]+, 50 entries are counted'
 poke $((1024 + 8)) '\x00\x00\x00\x00\x00\x00\x00\x80'
-refused "a body without end" 'log entry 1 at byte 1024: its body has [0-9]+ sectors, but the log ends'
+refused "a body without end" 'log entry 1 at byte 1024: sector 0 and length [0-9]+ are beyond what a device can have'
+poke $((1024 + 8)) '\x00\x01'
+refused "a body that is cut" 'log entry 1 at byte 1024: its body of 131072 bytes ends at byte [0-9]+, the file at byte [0-9]+'
 for size in 10 27; do
     head -c $size "$tmpdir/good.log" > "$log"
     refused "cut at $size" 'Invalid log superblock magic'

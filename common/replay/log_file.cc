@@ -69,6 +69,22 @@ auto read_settled(int fd, Read read, IsDamaged is_damaged)
 
 }  // namespace
 
+Entry LogSource::entry_at(std::uint64_t position) const
+{
+    HeaderBytes bytes{};
+    const auto head = std::span(bytes).first(
+        std::min<std::size_t>(sector_size(), bytes.size()));
+    read(position, head);
+    Entry entry = decode_entry(head);
+    if (entry.is_mark() && entry.mark.size() == head.size() - 32 && sector_size() > head.size()) {
+        // A long text, as kernels with large sectors write it.
+        std::vector<std::byte> whole(std::min(sector_size(), longest_header));
+        read(position, whole);
+        entry = decode_entry(whole);
+    }
+    return entry;
+}
+
 std::uint64_t time_of_change(int fd)
 {
     struct stat status = {};
@@ -79,8 +95,9 @@ std::uint64_t time_of_change(int fd)
            static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
 }
 
-LogFile::LogFile(std::string path, const Superblock& super) : path_(std::move(path)), super_(super)
+LogFile::LogFile(std::string path, const Superblock& super) : path_(std::move(path))
 {
+    super_ = super;
     // Not blocking: a FIFO would wait for a writer for ever.
     fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!fd_) {
@@ -162,24 +179,8 @@ std::optional<Superblock> LogFile::read_superblock(HeaderBytes& bytes) const
 Entry LogFile::entry_at(std::uint64_t position) const
 {
     return read_settled(
-        fd_.get(), [&] { return read_entry(position); },
+        fd_.get(), [&] { return LogSource::entry_at(position); },
         [](const Entry& entry) { return entry.damaged; });
-}
-
-Entry LogFile::read_entry(std::uint64_t position) const
-{
-    HeaderBytes bytes{};
-    const auto head = std::span(bytes).first(
-        std::min<std::size_t>(sector_size(), bytes.size()));
-    read(position, head);
-    Entry entry = decode_entry(head);
-    if (entry.is_mark() && entry.mark.size() == head.size() - 32 && sector_size() > head.size()) {
-        // A long text, as kernels with large sectors write it.
-        std::vector<std::byte> whole(std::min(sector_size(), longest_header));
-        read(position, whole);
-        entry = decode_entry(whole);
-    }
-    return entry;
 }
 
 }  // namespace resilience::writelog

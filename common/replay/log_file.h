@@ -32,11 +32,35 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// The bytes of a log, wherever they are.
+class LogSource {
+public:
+    LogSource() = default;
+    LogSource(const LogSource&) = delete;
+    LogSource& operator=(const LogSource&) = delete;
+    virtual ~LogSource() = default;
+
+    const Superblock& super() const { return super_; }
+    std::uint32_t sector_size() const { return super_.sector_size; }  ///< bytes
+    /// Bytes; asked at opening.
+    std::uint64_t size() const { return size_; }
+
+    /// Fills `into` from byte `position`.  Throws LogError if the log ends
+    /// before or cannot be read.
+    virtual void read(std::uint64_t position, std::span<std::byte> into) const = 0;
+    /// The entry whose header is at byte `position`.  Throws LogError.
+    virtual Entry entry_at(std::uint64_t position) const;
+
+protected:
+    Superblock super_;
+    std::uint64_t size_ = 0;
+};
+
 /// When the open file `fd` was changed last: nanoseconds since 1970.
 std::uint64_t time_of_change(int fd);
 
 /// All members are safe to call from any thread.
-class LogFile {
+class LogFile final : public LogSource {
 public:
     /// Opens `path`, a regular file or a block device, and reads the
     /// superblock.  Throws LogError if it cannot be opened, has no valid
@@ -48,34 +72,24 @@ public:
     LogFile(std::string path, const Superblock& super);
 
     const std::string& path() const { return path_; }
-    const Superblock& super() const { return super_; }
-    std::uint32_t sector_size() const { return super_.sector_size; }  ///< bytes
-    /// Bytes; asked at opening.
-    std::uint64_t size() const { return size_; }
     /// When the file was changed last, before anything of it was read:
     /// nanoseconds since 1970.
     std::uint64_t changed_ns() const { return changed_ns_; }
 
-    /// Fills `into` from byte `position`.  Throws LogError if the file ends
-    /// before or cannot be read.
-    void read(std::uint64_t position, std::span<std::byte> into) const;
+    void read(std::uint64_t position, std::span<std::byte> into) const override;
     /// The same as an errno, for devices: EIO where the file has ended.
     int read_or_errno(std::uint64_t position, std::span<std::byte> into) const;
 
-    /// The entry whose header is at byte `position`.  Throws LogError.
-    Entry entry_at(std::uint64_t position) const;
+    Entry entry_at(std::uint64_t position) const override;
 
     int fd() const { return fd_.get(); }
 
 private:
     std::optional<Superblock> read_superblock(HeaderBytes& bytes) const;
-    Entry read_entry(std::uint64_t position) const;
 
     std::string path_;
     UniqueFd fd_;
-    std::uint64_t size_ = 0;
     std::uint64_t changed_ns_ = 0;
-    Superblock super_;
 };
 
 }  // namespace resilience::writelog

@@ -2,43 +2,12 @@
 #include "common/replay/log_index.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace resilience::writelog {
 namespace {
-
-// No device is larger: sizes are signed 64-bit numbers everywhere.
-constexpr std::uint64_t largest_device = std::numeric_limits<std::int64_t>::max();
-
-/// Why `entry` at `position` cannot be one; empty if it can.
-std::string problem(const LogFile& log, const Entry& entry, std::uint64_t position)
-{
-    const std::uint64_t ss = log.sector_size();
-    if (entry.flags == 0 && entry.sectors == 0 && entry.sector == 0) {
-        return "its header is all zeroes: nothing was ever written there";
-    }
-    if (entry.damaged) {
-        return "its header does not match its checksum";
-    }
-    if (entry.flags > std::numeric_limits<std::uint32_t>::max()) {
-        return fmt::format("Invalid flags 0x{:x}", entry.flags);
-    }
-    if (entry.sectors > largest_device / ss || entry.sector > largest_device / ss ||
-        (entry.sector + entry.sectors) > largest_device / ss) {
-        return fmt::format("sector {} and length {} are beyond what a device can have",
-                           entry.sector, entry.sectors);
-    }
-    const std::uint64_t room = log.size() - position - ss;
-    if (!entry.is_discard() && entry.sectors * ss > room) {
-        return fmt::format("its body of {} bytes ends at byte {}, the file at byte {}",
-                           entry.sectors * ss, position + ss + entry.sectors * ss, log.size());
-    }
-    return {};
-}
 
 Record make_record(const LogFile& log, const Entry& entry, std::uint64_t position)
 {
@@ -75,77 +44,47 @@ Record make_record(const LogFile& log, const Entry& entry, std::uint64_t positio
     return record;
 }
 
-/// Whether what stands behind the counted entries is surely the next entry of
-/// this log, and not one of an older log in the same file.
-bool continues(const LogFile& log, const Record& record)
-{
-    return log.super().extension.has_value() && record.extended != 0 &&
-           body_is_intact(log, record);
-}
-
 }  // namespace
 
 bool body_is_intact(const LogFile& log, const Record& record)
 {
     if (record.extended == 0 || record.sectors == 0 || record.is_discard() || record.is_zero()) {
-        return true;
+        return true;  // without looking at the header
     }
-    const auto extension = log.entry_at(record.position).extension;
-    if (!extension) {
-        return false;  // changed since the record was made
-    }
-    BodyHash hash;
-    std::vector<std::byte> piece(1 << 20);
-    std::uint64_t left = record.sectors * log.sector_size();
-    std::uint64_t position = record.position + log.sector_size();
-    while (left > 0) {
-        const auto now = std::span(piece).first(std::min<std::uint64_t>(left, piece.size()));
-        log.read(position, now);
-        hash.add(now);
-        position += now.size();
-        left -= now.size();
-    }
-    return hash.value() == extension->body_hash;
+    const Entry entry = log.entry_at(record.position);
+    // Without one now, it has changed since the record was made.
+    return entry.extension && body_is_intact(log, entry, record.position);
 }
 
-LogIndex LogIndex::scan(const LogFile& log, Extent extent)
+LogIndex LogIndex::scan(const LogFile& log)
 {
-    const std::uint64_t ss = log.sector_size();
-    const std::uint64_t counted = log.super().entries;
     std::vector<Record> records;
     std::vector<Mark> marks;
-    std::optional<Damage> damage;
-    std::uint64_t position = ss;
-    while (records.size() < counted || extent == Extent::whole) {
-        const std::uint64_t number = records.size();
-        std::string text;
-        Entry entry;
-        if (position > log.size() || log.size() - position < ss) {
-            text = fmt::format("the file ends at byte {}, {} entries are counted", log.size(),
-                               counted);
-        } else {
-            entry = log.entry_at(position);
-            text = problem(log, entry, position);
+    CountedWalk walk(log);
+    while (walk.next()) {
+        if (walk.entry().is_mark()) {
+            marks.push_back({records.size(), walk.entry().mark});
         }
-        if (!text.empty()) {
-            if (number < counted) {
-                damage = Damage{number, position,
-                                fmt::format("entry {} at byte {}: {}", number, position, text)};
-            }
-            break;
-        }
-        const Record record = make_record(log, entry, position);
-        if (number >= counted && !continues(log, record)) {
-            break;
-        }
-        if (entry.is_mark()) {
-            marks.push_back({number, entry.mark});
-        }
-        records.push_back(record);
-        position += entry.log_sectors() * ss;
+        records.push_back(make_record(log, walk.entry(), walk.position()));
     }
-    return {std::move(records), std::move(marks), std::min(position, log.size()),
-            std::move(damage)};
+    return {std::move(records), std::move(marks), std::min(walk.end().position, log.size()),
+            walk.damage()};
+}
+
+LogPlace LogIndex::end(const LogFile& log) const
+{
+    LogPlace place{size(), end_position_};
+    if (const auto& extension = log.super().extension) {
+        place.log_id = extension->log_id;
+        return place;
+    }
+    const auto last = std::ranges::find(records_.rbegin(), records_.rend(), 1, &Record::extended);
+    if (last != records_.rend()) {
+        if (const auto extension = log.entry_at(last->position).extension) {
+            place.log_id = extension->log_id;
+        }
+    }
+    return place;
 }
 
 LogIndex::LogIndex(std::vector<Record> records, std::vector<Mark> marks,

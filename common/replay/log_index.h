@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "common/replay/log_file.h"
+#include "common/replay/log_walk.h"
 
 namespace resilience::writelog {
 
@@ -53,13 +53,6 @@ struct Mark {
     std::string name;
 };
 
-/// Why a walk ended before the counted number of entries.
-struct Damage {
-    std::uint64_t entry = 0;     ///< the first one that is not usable
-    std::uint64_t position = 0;  ///< of its header, bytes
-    std::string text;            ///< "entry 12 at byte 53248: its body ends at ..., the file at ..."
-};
-
 /// Whether the body of `record` is what was logged, as far as its checksum can
 /// tell: true without one.  Reads the body.  Throws LogError if it cannot.
 bool body_is_intact(const LogFile& log, const Record& record);
@@ -67,15 +60,10 @@ bool body_is_intact(const LogFile& log, const Record& record);
 /// Immutable once made; safe to use from any thread.
 class LogIndex {
 public:
-    enum class Extent : std::uint8_t {
-        counted,  ///< the entries that the superblock counts
-        whole,    ///< and those behind them that are surely of this log (checksums)
-    };
-
-    /// Walks the log; the reach and the size of the device are those of the
+    /// Walks the counted entries; the reach and the size of the device are those of the
     /// entries.  Damage ends the walk and is kept, not thrown: info and
     /// repair want to see what is there.
-    static LogIndex scan(const LogFile& log, Extent extent = Extent::counted);
+    static LogIndex scan(const LogFile& log);
 
     /// From parts, as they stand in an index file.
     LogIndex(std::vector<Record> records, std::vector<Mark> marks, std::uint64_t end_position,
@@ -101,6 +89,8 @@ public:
 
     /// Where the next entry would be: bytes from the start of the log.
     std::uint64_t end_position() const { return end_position_; }
+    /// The same, for scan_tail() of `log`, of which this is the index.
+    LogPlace end(const LogFile& log) const;
     /// The end of the last byte that any entry touches: at least how large the
     /// device was.
     std::uint64_t reach() const { return reach_; }

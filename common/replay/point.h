@@ -21,19 +21,15 @@
 // N is an entry's number in the log.  What is durable at the point cannot be
 // dropped or torn: entries before the last flush, and FUA entries.
 //
-// A flush or FUA write makes durable only once it is answered.  One that nothing
-// in the state was issued after may still be in flight: a FUA write at the end of
-// the state, or, if the log says when requests were issued and completed (our
-// extension), those that overlap with all that stands behind them.  What they
-// cover may be named by drop= and torn= as well.  keep= does not speak of it: it
-// is there.
+// What a flush or FUA write covers that may still be in flight then (durability.h)
+// may be named by drop= and torn= as well.  keep= does not speak of it: it is there.
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "common/replay/log_index.h"
+#include "common/replay/durability.h"
 
 namespace resilience::writelog {
 
@@ -68,16 +64,5 @@ std::string to_string(const LogIndex& index, const State& state);
 /// The first entry that `state` lacks, wholly or in part; state.entries if it
 /// lacks none.
 std::uint64_t first_missing(const State& state);
-
-/// The entries among the first `entries` that need not be on the medium then:
-/// those that change content and are neither FUA nor covered by a flush that
-/// stands behind them: one that was issued after they were completed, which is
-/// each, unless the log's extension says otherwise.
-std::vector<std::uint64_t> volatile_entries(const LogIndex& index, std::uint64_t entries);
-
-/// Further ones that need not be there, because the FUA write or the flush that
-/// would make them durable may itself be in flight then.  Without the extension
-/// that is the last entry, if it is a FUA write.
-std::vector<std::uint64_t> in_flight_entries(const LogIndex& index, std::uint64_t entries);
 
 }  // namespace resilience::writelog

@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The log is walked here and not by common/replay, which reads files alone and
-// keeps what it has read: a log can be on any device, and all that is wanted of
-// it is where it ends.
-//
-// Behind the entries that the superblock counts there can be more: those of a
-// recorder that was killed before it counted them, which belong to the log, or
-// those of an older log in the same place, which do not.  The extension of the
-// headers tells: it has the log's number, and checksums of header and body.
+// Which entries a log has, common/replay decides for all of us (log_walk.h): what
+// nbdcrash repair would count is what we go on behind.  Here is what a recorder
+// wants besides: that it is this device's log, and that whatever stands before
+// our entries can be read by everybody.
 
 #include "filters/logwrites/log_scan.h"
 
 #include <algorithm>
-#include <limits>
 #include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "common/core/compare.h"
+#include "common/replay/log_walk.h"
+
 namespace resilience::logwrites {
 
 namespace {
 
+using writelog::CountedWalk;
 using writelog::Entry;
-using writelog::HeaderBytes;
 using writelog::Superblock;
 
 std::string error_text(int error) { return std::generic_category().message(error); }
@@ -45,11 +43,6 @@ std::vector<std::byte> read_start(LogStorage& storage)
     return bytes;
 }
 
-bool all_zero(const std::vector<std::byte>& bytes)
-{
-    return std::ranges::all_of(bytes, [](std::byte each) { return each == std::byte{0}; });
-}
-
 /// A disk that was given as the log by mistake must not be overwritten.
 void check_replaceable(LogStorage& storage)
 {
@@ -57,7 +50,7 @@ void check_replaceable(LogStorage& storage)
     if (bytes.empty() || writelog::decode_superblock(bytes)) {
         return;
     }
-    if (storage.fixed_size() && all_zero(bytes)) {
+    if (storage.fixed_size() && is_zero(bytes)) {
         return;
     }
     fail("{}: this is neither empty nor a log, and will not be overwritten: were the log and the "
@@ -86,170 +79,117 @@ Superblock read_super(LogStorage& storage)
     return *super;
 }
 
-class Walk {
+/// A log on any storage, to be walked.
+class StoredLog final : public writelog::LogSource {
 public:
-    Walk(LogStorage& storage, const Superblock& super, std::uint64_t device_size)
-        : storage_(storage), super_(super), device_size_(device_size), size_(storage.size()),
-          position_(super.sector_size)
+    StoredLog(LogStorage& storage, const Superblock& super) : storage_(storage)
     {
+        super_ = super;
+        size_ = storage.size();
     }
 
-    void counted()
+    void read(std::uint64_t position, std::span<std::byte> into) const override
     {
-        while (entries_ < super_.entries) {
-            Entry entry;
-            std::string problem = read(entry);
-            if (problem.empty()) {
-                problem = flaw(entry);
-            }
-            if (!problem.empty()) {
-                fail("{}: Failed to read log entry {} at byte {}: {} (the superblock counts {} "
-                     "entries)",
-                     storage_.name(), entries_, position_, problem, super_.entries);
-            }
-            if ((entry.flags & ~writelog::known_flags) != 0) {
-                fail("{}: Invalid flags 0x{:X} in log entry {} at byte {}", storage_.name(),
-                     entry.flags, entries_, position_);
-            }
-            pass(entry);
+        if (const int error = storage_.read(position, into)) {
+            throw writelog::LogError(fmt::format("{} bytes at byte {} cannot be read: {}",
+                                                 into.size(), position, error_text(error)));
         }
     }
-
-    /// Entries of this log behind the counted ones.
-    void uncounted()
-    {
-        Entry entry;
-        while (super_.extension && read(entry).empty() && is_ours(entry)) {
-            pass(entry);
-        }
-    }
-
-    std::uint64_t entries() const { return entries_; }
-    std::uint64_t position() const { return position_; }
-    std::uint64_t sequence() const { return sequence_; }
 
 private:
-    /// What is wrong; empty if nothing is.
-    std::string read(Entry& entry)
-    {
-        const std::uint64_t ss = super_.sector_size;
-        if (position_ > size_ || size_ - position_ < ss) {
-            return fmt::format("the log ends at byte {}", size_);
-        }
-        HeaderBytes bytes;
-        if (const int error = storage_.read(position_, bytes)) {
-            return error_text(error);
-        }
-        entry = writelog::decode_entry(bytes);
-        const std::uint64_t room = (size_ - position_) / ss;
-        if (entry.has_body() && entry.sectors > room - 1) {
-            return fmt::format("its body has {} sectors, but the log ends at byte {}",
-                               entry.sectors, size_);
-        }
-        return {};
-    }
-
-    /// Why no reader would take a whole entry for one, or this device's; what
-    /// is appended behind such a one could never be read.
-    std::string flaw(const Entry& entry) const
-    {
-        if (entry.flags == 0 && entry.sectors == 0 && entry.sector == 0) {
-            return "its header is all zeroes: nothing was ever written there";
-        }
-        if (entry.damaged) {
-            return "its header does not match its checksum";
-        }
-        const std::uint64_t ss = super_.sector_size;
-        const std::uint64_t limit = device_size_ / ss + (device_size_ % ss != 0 ? 1 : 0);
-        if (!entry.is_mark() && entry.sectors != 0 &&
-            (entry.sectors > limit || entry.sector > limit - entry.sectors)) {
-            return fmt::format("its {} sectors from sector {} on lie beyond the end of the device, "
-                               "which has {} bytes",
-                               entry.sectors, entry.sector, device_size_);
-        }
-        return {};
-    }
-
-    bool is_ours(const Entry& entry)
-    {
-        return entry.extension && entry.extension->log_id == super_.extension->log_id &&
-               (entry.flags & ~writelog::known_flags) == 0 && body_is_whole(entry);
-    }
-
-    bool body_is_whole(const Entry& entry)
-    {
-        if (entry.extension->body_hash == 0) {
-            return true;
-        }
-        writelog::BodyHash hash;
-        std::uint64_t from = position_ + super_.sector_size;
-        std::uint64_t left = entry.has_body() ? entry.sectors * super_.sector_size : 0;
-        std::vector<std::byte> piece(std::min<std::uint64_t>(left, 1 << 20));
-        while (left > 0) {
-            const auto part =
-                std::span(piece).first(std::min<std::uint64_t>(left, piece.size()));
-            if (storage_.read(from, part) != 0) {
-                return false;
-            }
-            hash.add(part);
-            from += part.size();
-            left -= part.size();
-        }
-        return hash.value() == entry.extension->body_hash;
-    }
-
-    void pass(const Entry& entry)
-    {
-        if (entry.extension) {
-            sequence_ = std::max({sequence_, entry.extension->issued, entry.extension->completed});
-        }
-        position_ += entry.log_sectors() * super_.sector_size;
-        entries_++;
-    }
-
     LogStorage& storage_;
-    const Superblock& super_;
-    const std::uint64_t device_size_;
-    const std::uint64_t size_;
-    std::uint64_t position_;
-    std::uint64_t entries_ = 0;
-    std::uint64_t sequence_ = 0;
 };
 
-std::string note_of(const LogStorage& storage, const Superblock& super, const Walk& walk)
+/// Why what is appended behind `entry` could not be read; empty if it could.
+std::string flaw(const Entry& entry, std::uint32_t sector_size, std::uint64_t device_size)
+{
+    const std::uint64_t limit =
+        device_size / sector_size + (device_size % sector_size != 0 ? 1 : 0);
+    if (!entry.is_mark() && entry.sectors != 0 &&
+        (entry.sectors > limit || entry.sector > limit - entry.sectors)) {
+        return fmt::format("its {} sectors from sector {} on lie beyond the end of the device, "
+                           "which has {} bytes",
+                           entry.sectors, entry.sector, device_size);
+    }
+    return {};
+}
+
+void count_sequence(const Entry& entry, LogStart& start)
+{
+    if (const auto& extension = entry.extension) {
+        start.sequence = std::max({start.sequence, extension->issued, extension->completed});
+    }
+}
+
+std::string note_of(const LogStorage& storage, std::uint64_t recovered, const LogStart& start)
 {
     std::string note;
-    if (walk.entries() > super.entries) {
+    if (recovered != 0) {
         note = fmt::format("{} entries that the superblock did not count were recovered (the last "
                            "recorder did not end well)",
-                           walk.entries() - super.entries);
+                           recovered);
     }
-    if (!storage.fixed_size() && storage.size() > walk.position()) {
+    if (!storage.fixed_size() && storage.size() > start.position) {
         note += fmt::format("{}{} bytes behind the last entry are cut off",
-                            note.empty() ? "" : "; ", storage.size() - walk.position());
+                            note.empty() ? "" : "; ", storage.size() - start.position);
     }
     return note;
 }
 
-LogStart inspect_for_append(LogStorage& storage, std::uint64_t device_size)
+/// The end of the counted entries.
+writelog::LogPlace walk_counted(const LogStorage& storage, const StoredLog& log,
+                                std::uint64_t device_size, LogStart& start)
 {
+    CountedWalk walk(log);
+    while (walk.next()) {
+        const Entry& entry = walk.entry();
+        const std::uint64_t number = walk.end().entries - 1;
+        if (const std::string text = flaw(entry, start.sector_size, device_size); !text.empty()) {
+            fail("{}: Failed to read log entry {} at byte {}: {}", storage.name(), number,
+                 walk.position(), text);
+        }
+        if ((entry.flags & ~writelog::known_flags) != 0) {
+            fail("{}: Invalid flags 0x{:X} in log entry {} at byte {}", storage.name(),
+                 entry.flags, number, walk.position());
+        }
+        count_sequence(entry, start);
+    }
+    if (walk.damage()) {
+        fail("{}: Failed to read log {}", storage.name(), walk.damage()->text);
+    }
+    return walk.end();
+}
+
+LogStart inspect_for_append(LogStorage& storage, std::uint64_t device_size)
+try {
     const Superblock super = read_super(storage);
     if (super.extension && super.extension->device_size != device_size) {
         fail("{}: this is the log of a device of {} bytes, the device has {}", storage.name(),
              super.extension->device_size, device_size);
     }
-    Walk walk(storage, super, device_size);
-    walk.counted();
-    walk.uncounted();
     LogStart start;
     start.append = true;
     start.sector_size = super.sector_size;
-    start.entries = walk.entries();
-    start.position = walk.position();
-    start.sequence = walk.sequence();
     start.extension = super.extension;
-    start.note = note_of(storage, super, walk);
+    const StoredLog log(storage, super);
+    const writelog::LogPlace end = walk_counted(storage, log, device_size, start);
+    std::string problem;
+    const writelog::Tail tail = scan_tail(log, end, [&](const Entry& entry) {
+        if (problem.empty()) {
+            problem = flaw(entry, start.sector_size, device_size);
+        }
+        count_sequence(entry, start);
+    });
+    if (!problem.empty()) {
+        fail("{}: an entry that the superblock did not count is not of this device: {}",
+             storage.name(), problem);
+    }
+    start.entries = end.entries + tail.sure;
+    start.position = tail.end_of_sure;
+    start.note = note_of(storage, tail.sure, start);
     return start;
+} catch (const writelog::LogError& error) {
+    fail("{}: {}", storage.name(), error.what());
 }
 
 }  // namespace

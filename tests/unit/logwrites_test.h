@@ -29,6 +29,7 @@ using resilience::test::FaultyDevice;
 class MemoryStorage final : public LogStorage {
 public:
     explicit MemoryStorage(std::uint64_t fixed = 0) : bytes_(fixed), fixed_(fixed != 0) {}
+    explicit MemoryStorage(Bytes bytes) : bytes_(std::move(bytes)), fixed_(false) {}
 
     /// Writes that touch a byte from here on fail.
     void fail_from(std::uint64_t position, int error)

@@ -8,7 +8,6 @@
 #include "common/control/json.h"
 #include "tools/nbdcrash/opened_log.h"
 #include "tools/nbdcrash/output.h"
-#include "tools/nbdcrash/tail.h"
 
 namespace resilience::nbdcrash {
 
@@ -42,10 +41,10 @@ Json counts_json(const LogIndex& index)
             {"metadata", metadata},              {"extended", extended}};
 }
 
-Json tail_json(const Tail& tail)
+Json tail_json(const LogFile& log, const Tail& tail)
 {
     return {{"position", tail.position}, {"bytes", tail.bytes},
-            {"all-zero", tail.all_zero}, {"sure-entries", tail.sure},
+            {"all-zero", is_zero_from(log, tail.position)}, {"sure-entries", tail.sure},
             {"plausible-entries", tail.plausible}, {"ended", tail.reason}};
 }
 
@@ -82,8 +81,8 @@ Exit info(const LogOptions& options, bool check_bodies)
     if (index.damage()) {
         document["tail"] = nullptr;  // where it would begin is not known
     } else {
-        const Tail tail = scan_tail(*log.file, index.size(), index.end_position());
-        document["tail"] = tail_json(tail);
+        const Tail tail = scan_tail(*log.file, index.end(*log.file));
+        document["tail"] = tail_json(*log.file, tail);
         good = tail.sure == 0;
     }
     if (check_bodies) {

@@ -6,7 +6,7 @@
 // The danger is not to find too little but too much: whatever is taken for an
 // entry becomes part of the device's history.  So entries are taken by
 // themselves only if checksums prove that they are of this recording (see
-// tail.h).  Plain ones, which may be the rest of an older log in the same
+// common/replay/log_walk.h).  Plain ones, which may be the rest of an older log in the same
 // file, are taken if the user says so (--plain), who may know that the file
 // was new; or if the superblock is all zeroes, because then there was no older
 // log.
@@ -29,8 +29,8 @@
 #include "common/control/json.h"
 #include "common/core/unique_fd.h"
 #include "common/file/file_lock.h"
+#include "common/replay/log_index.h"
 #include "tools/nbdcrash/output.h"
-#include "tools/nbdcrash/tail.h"
 
 namespace resilience::nbdcrash {
 
@@ -132,6 +132,7 @@ struct Plan {
     Tail tail;
     std::uint64_t counted = 0;
     std::uint64_t left = 0;  ///< plausible entries that are not taken
+    bool junk_behind = false;  ///< there are bytes other than zero behind the tail
 };
 
 Plan make_plan(const Found& found, const RepairOptions& options)
@@ -145,7 +146,8 @@ Plan make_plan(const Found& found, const RepairOptions& options)
     plan.damage = index.damage();
     plan.super.entries = index.size();
     if (!plan.damage) {
-        plan.tail = scan_tail(log, index.size(), index.end_position());
+        plan.tail = scan_tail(log, index.end(log));
+        plan.junk_behind = !is_zero_from(log, plan.tail.end);
         const bool take = options.plain || found.all_zero;
         plan.super.entries += plan.tail.sure + (take ? plan.tail.plausible : 0);
         plan.left = take ? 0 : plan.tail.plausible;
@@ -194,7 +196,7 @@ Json tail_json(const Plan& plan)
             {"plausible-entries", plan.tail.plausible},
             {"left-entries", plan.left},
             {"ended", plan.tail.reason},
-            {"junk-behind", plan.tail.junk_behind}};
+            {"junk-behind", plan.junk_behind}};
 }
 
 void explain(const RepairOptions& options, const Plan& plan)
@@ -204,7 +206,7 @@ void explain(const RepairOptions& options, const Plan& plan)
                "same file; nothing tells. If the file was new, say --plain",
                options.log, plan.left, plan.tail.end_of_sure);
     }
-    if (options.plain && plan.tail.plausible != 0 && plan.tail.junk_behind) {
+    if (options.plain && plan.tail.plausible != 0 && plan.junk_behind) {
         report("{}: what follows the last entry taken, at byte {}, is not zero: the file may have "
                "held an older log",
                options.log, plan.tail.end);
