@@ -236,7 +236,12 @@ private:
         return r == -1 ? nullptr : handle;
     }
 
-    static void close(void* handle) noexcept { state_->close(of(handle)); }
+    static void close(void* handle) noexcept
+    {
+        if (state_ != nullptr) {  // a filter above that was left behind hanging may be late
+            state_->close(of(handle));
+        }
+    }
 
     static int prepare(nbdkit_next* next, void* handle, int) noexcept
     {

@@ -8,6 +8,7 @@
 #include "common/core/log.h"
 #include "common/core/setup_error.h"
 #include "common/nbdkit/next_probe.h"
+#include "common/nbdkit/plugin_hooks.h"
 #include "common/nbdkit/version.h"
 
 namespace resilience::shim {
@@ -47,6 +48,13 @@ void FilterState::config_complete(nbdkit_backend* nxdata)
         throw SetupError(fmt::format(
             "{0}: the filter is loaded {1} times: one --filter={0} is allowed", name_, loads));
     }
+    if (plugin_name() == name_) {
+        throw SetupError(fmt::format(
+            "{0}: the plugin below the filter is {0} too, so each parameter would go to the filter "
+            "and none to the plugin; run the plugin in a server of its own, and the filter over "
+            "nbdkit's nbd plugin, or use the plugin alone with the SPEC '[ nbdkit {0} ... ]'",
+            name_));
+    }
     // The only place before the fork where nbdkit says what is below us.
     backend_ = nxdata;
     module_->config_complete();
@@ -79,6 +87,7 @@ void FilterState::after_fork(nbdkit_backend* backend)
     }
     module_->after_fork();
     module_->control().start();
+    started_ = true;
 }
 
 void FilterState::cleanup()
@@ -93,8 +102,8 @@ void FilterState::cleanup()
 FilterConnection* FilterState::open(nbdkit_next_open* next, nbdkit_context* context,
                                     bool read_only, const char* export_name)
 {
-    std::shared_ptr<Device> device =
-        module_->open({export_name, read_only, connections_.next_number()});
+    const Client client = {export_name, read_only, connections_.next_number()};
+    std::shared_ptr<Device> device = started_ ? module_->open(client) : module_->preview(client);
     // Always the default export: what a module keeps (a log, a bitmap) is about
     // one device, and must not be fed with another one's content.
     if (!next_->background() && next(context, read_only ? 1 : 0, "") == -1) {

@@ -112,6 +112,12 @@ public:
     /// Called from several threads at once.
     virtual std::shared_ptr<Device> open(const Client& client) = 0;
 
+    /// What a filter above is shown that asks, before after_fork(), what it will
+    /// be above of: a device of the same size, capabilities and limits, which
+    /// is asked for these and for nothing else.  Called in a process that
+    /// serves nobody, so it must leave no trace behind.
+    virtual std::shared_ptr<Device> preview(const Client& client) { return open(client); }
+
     /// What a client is told when it asks which exports there are.  Called
     /// from several threads at once, from after_fork() on.
     virtual std::vector<Export> exports() const { return {{"", ""}}; }

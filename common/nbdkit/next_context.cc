@@ -8,6 +8,7 @@
 
 #include "common/core/log.h"
 #include "common/nbdkit/pin_code.h"
+#include "common/nbdkit/plugin_hooks.h"
 #include "common/thread/thread_start.h"
 
 namespace resilience {
@@ -168,7 +169,11 @@ void SharedNext::open_until_done(std::unique_lock<std::mutex>& lock)
 
 nbdkit_next* SharedNext::open(NextFacts& facts, std::string& error) const
 {
-    nbdkit_next* next = nbdkit_next_context_open(backend_, 0, "", 1);
+    nbdkit_next* next = nullptr;
+    {
+        const NoClientScope no_client;
+        next = nbdkit_next_context_open(backend_, 0, "", 1);
+    }
     if (next == nullptr) {
         error = "the plugin below the filter could not be opened";
         return nullptr;

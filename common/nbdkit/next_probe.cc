@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/nbdkit/next_probe.h"
 
+#include <dlfcn.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,9 +12,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -38,27 +43,85 @@ void make_input_silent() noexcept
     }
 }
 
+/// What the probe process sends: less than PIPE_BUF, so it arrives whole or not
+/// at all.
+struct Answer {
+    bool crashed = false;
+    NextFacts facts;
+    std::array<char, 256> culprit = {};  ///< crashed: the file of the module that did, or ""
+};
+
+// Of the probe process.  Static: their padding goes through the pipe too, as
+// zeroes, and a handler of signals has nothing else.
+Answer the_answer;
+int answer_fd = -1;
+
+bool send_answer() noexcept
+{
+    return write(answer_fd, &the_answer, sizeof the_answer) ==
+           static_cast<ssize_t>(sizeof the_answer);
+}
+
+/// The innermost module of nbdkit, other than ourselves, that is on the stack.
+const char* module_on_stack() noexcept
+{
+    void* frames[64];
+    const int count = backtrace(frames, static_cast<int>(std::size(frames)));
+    Dl_info self = {};
+    dladdr(reinterpret_cast<void*>(&module_on_stack), &self);
+    for (int i = 0; i < count; ++i) {
+        Dl_info info = {};
+        if (dladdr(frames[i], &info) == 0 || info.dli_fbase == self.dli_fbase) {
+            continue;
+        }
+        const char* slash = strrchr(info.dli_fname, '/');
+        const char* file = slash == nullptr ? info.dli_fname : slash + 1;
+        const std::string_view name = file;
+        if (name.ends_with("-plugin.so") || name.ends_with("-filter.so")) {
+            return file;
+        }
+    }
+    return "";
+}
+
+/// Says who it was, and crashes: nothing is left to lose in this process.
+void note_crash(int) noexcept
+{
+    the_answer.crashed = true;
+    strncpy(the_answer.culprit.data(), module_on_stack(), the_answer.culprit.size() - 1);
+    send_answer();
+}
+
+void watch_for_crashes() noexcept
+{
+    void* frame = nullptr;
+    backtrace(&frame, 1);  // the first call loads a library, which no handler should
+    struct sigaction action = {};
+    action.sa_handler = note_crash;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);  // what crashed crashes again, and ends us
+    for (const int each : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL}) {
+        sigaction(each, &action, nullptr);
+    }
+}
+
 /// In the probe process: never returns, and never lets it run the server's
 /// clean-up on its way out.
-[[noreturn]] void run_probe(nbdkit_backend* backend, bool after_fork, int answer_fd) noexcept
+[[noreturn]] void run_probe(nbdkit_backend* backend, bool after_fork) noexcept
 {
     const rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);  // a crash is an answer here, not news
     make_input_silent();
+    watch_for_crashes();
 
     if (after_fork && !plugin_after_fork()) {
         _exit(EXIT_FAILURE);
     }
+    const NoClientScope no_client;
     nbdkit_next* next = nbdkit_next_context_open(backend, 0, "", 1);
     if (next == nullptr) {
         _exit(EXIT_FAILURE);
     }
-    static NextFacts facts;  // static: its padding goes through the pipe too, as zeroes
-    if (next->prepare(next) == -1 || !learn(next, facts)) {
-        _exit(EXIT_FAILURE);
-    }
-    // Less than PIPE_BUF, so it arrives whole or not at all.
-    if (write(answer_fd, &facts, sizeof facts) != static_cast<ssize_t>(sizeof facts)) {
+    if (next->prepare(next) == -1 || !learn(next, the_answer.facts) || !send_answer()) {
         _exit(EXIT_FAILURE);
     }
     if (next->finalize(next) == 0) {
@@ -100,7 +163,8 @@ public:
             throw SetupError(fmt::format("cannot fork: {}", strerror(errno)));
         }
         if (pid_ == 0) {
-            run_probe(backend, after_fork, write_end.get());
+            answer_fd = write_end.get();
+            run_probe(backend, after_fork);
         }
     }
     Probe(const Probe&) = delete;
@@ -116,12 +180,12 @@ public:
     /// True if it has sent its answer or has ended; false at `deadline`.
     bool wait(Clock::time_point deadline) { return wait_readable(answer_.get(), deadline); }
 
-    std::optional<NextFacts> answer()
+    std::optional<Answer> answer()
     {
-        NextFacts facts;
-        const ssize_t n = ::read(answer_.get(), &facts, sizeof facts);
-        if (n == static_cast<ssize_t>(sizeof facts)) {
-            return facts;
+        Answer answer;
+        const ssize_t n = ::read(answer_.get(), &answer, sizeof answer);
+        if (n == static_cast<ssize_t>(sizeof answer)) {
+            return answer;
         }
         return std::nullopt;
     }
@@ -147,17 +211,23 @@ struct Outcome {
     std::string failure;  ///< why there are none
 };
 
-std::string why_it_failed(int status, const ProbeUser& user)
+/// `culprit`: the file of the module that crashed, or "".
+std::string why_it_failed(int status, std::string_view culprit, const ProbeUser& user)
 {
     if (!WIFSIGNALED(status)) {
-        return "see the plugin's own messages, if any, above";
+        return "see its own messages, if any, above";
     }
-    const std::string instead =
-        user.alternative.empty() ? std::string() : fmt::format("; {}", user.alternative);
-    return fmt::format(
-        "it crashed ({}): plugins that choose their content by export name (such as "
-        "'file dir=') cannot be below this filter{}",
-        strsignal(WTERMSIG(status)), instead);
+    std::string text = fmt::format("it crashed ({})", strsignal(WTERMSIG(status)));
+    if (!culprit.empty()) {
+        text += fmt::format(" in {}", culprit);
+    }
+    if (culprit.ends_with("-plugin.so")) {
+        text += ", which was given no export name: a plugin that chooses its content by one (such "
+                "as 'file dir=') cannot be below this filter";
+    } else if (!culprit.empty()) {
+        text += ", which cannot be opened without a client";
+    }
+    return text + (user.alternative.empty() ? "" : "; ") + user.alternative;
 }
 
 Outcome ask(nbdkit_backend* backend, const ProbeUser& user, bool after_fork,
@@ -168,16 +238,17 @@ Outcome ask(nbdkit_backend* backend, const ProbeUser& user, bool after_fork,
     if (!probe.wait(deadline)) {
         return {std::nullopt, fmt::format("it has not answered within {} ms", limit.count())};
     }
-    const auto facts = probe.answer();
-    if (!facts) {
-        return {std::nullopt, why_it_failed(probe.reap(), user)};
+    const auto answer = probe.answer();
+    if (!answer || answer->crashed) {
+        const char* culprit = answer ? answer->culprit.data() : "";
+        return {std::nullopt, why_it_failed(probe.reap(), culprit, user)};
     }
     // What is left is closing.  A plugin that hangs or crashes there has given
     // its answers all the same.
     if (probe.wait(deadline) && probe.reap() != 0) {
         log::debug("{}: the plugin below the filter failed while it was closed", user.name);
     }
-    return {facts, {}};
+    return {answer->facts, {}};
 }
 
 }  // namespace
@@ -188,15 +259,15 @@ NextFacts probe_next(nbdkit_backend* backend, const ProbeUser& user,
     // First without .after_fork, which may have effects that nobody wants
     // twice; a plugin that cannot be opened like that may well hang instead of
     // saying so, therefore only a part of the time is spent on it.
-    const bool has_after_fork = plugin_has_after_fork();
-    const auto first = has_after_fork ? limit / 4 : limit;
+    const bool may_need_after_fork = plugin_needs_after_fork();
+    const auto first = may_need_after_fork ? limit / 4 : limit;
     Outcome outcome = ask(backend, user, false, first);
-    if (!outcome.facts && has_after_fork) {
+    if (!outcome.facts && may_need_after_fork) {
         outcome = ask(backend, user, true, limit - first);
     }
     if (!outcome.facts) {
         throw SetupError(fmt::format(
-            "{}: child 0, the plugin below the filter, could not be opened: {}", user.name,
+            "{}: child 0, what is below the filter, could not be opened: {}", user.name,
             outcome.failure));
     }
     return *outcome.facts;

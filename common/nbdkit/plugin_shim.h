@@ -23,6 +23,7 @@
 #include "common/core/setup_error.h"
 #include "common/nbdkit/callbacks.h"
 #include "common/nbdkit/module.h"
+#include "common/nbdkit/plugin_hooks.h"
 #include "common/nbdkit/version.h"
 
 namespace resilience {
@@ -30,6 +31,13 @@ namespace resilience {
 template <typename M>
 class PluginShim {
 public:
+    /// See RESILIENCE_NO_CLIENT.
+    static bool& no_client() noexcept
+    {
+        thread_local bool none = false;
+        return none;
+    }
+
     static void init(nbdkit_plugin& p)
     {
         p.name = M::name;
@@ -64,6 +72,7 @@ private:
     struct State {
         std::unique_ptr<Module> module = M::make(Form::plugin);
         shim::Connections<Handle> connections;
+        bool started = false;  ///< after_fork() has been called
     };
     // On the heap, and from load to unload only: a static object's destructor
     // would also run in the processes that merely start the server.
@@ -182,6 +191,7 @@ private:
         return shim::set_up("after_fork", [] {
             state().module->after_fork();
             state().module->control().start();
+            state().started = true;
         });
     }
 
@@ -197,18 +207,26 @@ private:
     {
         Handle* handle = nullptr;
         shim::set_up("open", [&] {
-            const char* name = nbdkit_export_name();
+            // Without a client it is a filter that opens us, and gets the default export.
+            const char* name = no_client() ? "" : nbdkit_export_name();
             if (name == nullptr) {
                 throw SetupError(std::string(M::name) + ": the client has given no export name");
             }
-            std::shared_ptr<Device> device = state().module->open(
-                {name, readonly != 0, state().connections.next_number()});
+            const Client client = {name, readonly != 0, state().connections.next_number()};
+            Module& module = *state().module;
+            std::shared_ptr<Device> device =
+                state().started ? module.open(client) : module.preview(client);
             handle = state().connections.add(shim::connect(std::move(device), readonly != 0));
         });
         return handle;
     }
 
-    static void close(void* handle) noexcept { state_->connections.remove(of(handle)); }
+    static void close(void* handle) noexcept
+    {
+        if (state_ != nullptr) {  // a filter that was left behind hanging may be late
+            state_->connections.remove(of(handle));
+        }
+    }
 
     static int list_exports(int, int, nbdkit_exports* exports) noexcept
     {
@@ -234,5 +252,10 @@ private:
     nbdkit_plugin the_plugin;                                                \
     [[maybe_unused]] const bool the_plugin_is_ready =                        \
         (::resilience::PluginShim<M>::init(the_plugin), true);               \
+    }                                                                        \
+    extern "C" __attribute__((visibility("default"))) bool&                  \
+    RESILIENCE_NO_CLIENT() noexcept                                          \
+    {                                                                        \
+        return ::resilience::PluginShim<M>::no_client();                     \
     }                                                                        \
     NBDKIT_REGISTER_PLUGIN(the_plugin)

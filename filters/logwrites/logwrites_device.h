@@ -30,22 +30,28 @@ private:
     const std::uint32_t connection_;
 };
 
-/// What a client sees that connects to leave a mark: nothing.
-class EmptyDevice final : public Device {
+/// A device that has properties and no content: what a client sees that connects
+/// to leave a mark, and what there is before the recording has begun.
+class SilentDevice final : public Device {
 public:
-    std::string describe() const override { return "mark"; }
-    std::uint64_t size() const override { return 0; }
-    Capabilities capabilities() const override
+    SilentDevice(std::uint64_t size, const Capabilities& capabilities, const BlockLimits& limits)
+        : size_(size), capabilities_(capabilities), limits_(limits)
     {
-        Capabilities nothing;
-        nothing.writable = false;
-        return nothing;
     }
+    std::string describe() const override { return "logwrites"; }
+    std::uint64_t size() const override { return size_; }
+    Capabilities capabilities() const override { return capabilities_; }
+    BlockLimits block_limits() const override { return limits_; }
     int execute(Request& request) override { return request.op == Op::flush ? 0 : 22 /* EINVAL */; }
     void submit(std::shared_ptr<Request> request, Completion done) override
     {
         done(execute(*request));
     }
+
+private:
+    const std::uint64_t size_;
+    const Capabilities capabilities_;
+    const BlockLimits limits_;
 };
 
 }  // namespace resilience::logwrites

@@ -142,7 +142,13 @@ std::shared_ptr<Device> LogwritesModule::open(const Client& client)
         throw SetupError(fmt::format("logwrites: export '{}': {}", client.export_name,
                                      mark_error(mark, error, writer_->status())));
     }
-    return std::make_shared<EmptyDevice>();
+    return std::make_shared<SilentDevice>(0, Capabilities{.writable = false}, BlockLimits{});
+}
+
+std::shared_ptr<Device> LogwritesModule::preview(const Client&)
+{
+    return std::make_shared<SilentDevice>(next_->size(), recorded_capabilities(*next_),
+                                          next_->block_limits());
 }
 
 void LogwritesModule::cleanup()

@@ -34,6 +34,7 @@ public:
     void get_ready(std::shared_ptr<Device> next) override;
     void after_fork() override;
     std::shared_ptr<Device> open(const Client& client) override;
+    std::shared_ptr<Device> preview(const Client&) override;
     void cleanup() override;
 
 private:

@@ -23,9 +23,9 @@ Recorder::Recorder(std::shared_ptr<Device> device, LogWriter& writer, const Opti
 {
 }
 
-Capabilities Recorder::capabilities() const
+Capabilities recorded_capabilities(const Device& device)
 {
-    Capabilities capabilities = device_->capabilities();
+    Capabilities capabilities = device.capabilities();
     capabilities.trim = capabilities.zero;
     return capabilities;
 }

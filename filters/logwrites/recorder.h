@@ -42,6 +42,9 @@
 
 namespace resilience::logwrites {
 
+/// What `device` can do when it is recorded.
+Capabilities recorded_capabilities(const Device& device);
+
 /// All members are safe to call from any thread.
 class Recorder {
 public:
@@ -53,7 +56,7 @@ public:
              OnMark on_mark);
 
     Device& device() { return *device_; }
-    Capabilities capabilities() const;
+    Capabilities capabilities() const { return recorded_capabilities(*device_); }
 
     /// Carries `request` out for a client, on the caller's thread, and logs it.
     int execute(Request& request, std::uint32_t connection);

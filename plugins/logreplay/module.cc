@@ -145,6 +145,14 @@ std::shared_ptr<Device> LogreplayModule::open(const Client& client)
                             : open_overlay(*recording, client.export_name);
 }
 
+/// As open(), but for an overlay that has no name and can do no harm.
+std::shared_ptr<Device> LogreplayModule::preview(const Client& client)
+{
+    const auto recording = this->recording();
+    return std::make_shared<OverlayDevice>(recording->open(client.export_name),
+                                           OverlayStore::temporary(recording->size()));
+}
+
 std::shared_ptr<Device> LogreplayModule::open_overlay(const Recording& recording,
                                                       const std::string& export_name)
 {

@@ -52,6 +52,7 @@ public:
     void get_ready(std::shared_ptr<Device> next) override;
     void after_fork() override;
     std::shared_ptr<Device> open(const Client& client) override;
+    std::shared_ptr<Device> preview(const Client& client) override;
     std::vector<Export> exports() const override { return recording()->exports(); }
     void cleanup() override;
 
