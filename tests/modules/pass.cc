@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "common/child/child_spec.h"
+#include "common/core/log.h"
 #include "common/device/pending.h"
 
 namespace resilience {
@@ -122,6 +123,8 @@ public:
             timeout_ = milliseconds(std::stoi(value));
         } else if (key == "pass-fail") {
             fail_ = value;
+        } else if (key == "pass-say") {
+            say_ = value;
         } else {
             return false;
         }
@@ -145,7 +148,15 @@ public:
         device_ = std::make_shared<PassDevice>(below_, background(), faults_, timeout_);
     }
 
-    void after_fork() override { below_->start(); }
+    void after_fork() override
+    {
+        below_->start();
+        if (!say_.empty()) {
+            log::error("{}", say_);
+            log::warning("{}", say_);
+            log::notice("{}", say_);
+        }
+    }
 
     std::shared_ptr<Device> open(const Client& client) override
     {
@@ -169,6 +180,7 @@ private:
     std::optional<ChildSpec> spec_;
     Faults faults_;
     std::string fail_;
+    std::string say_;
     milliseconds timeout_{10000};
     std::shared_ptr<Device> below_;
     std::shared_ptr<PassDevice> device_;

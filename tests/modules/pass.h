@@ -26,7 +26,8 @@ struct PassModule {
         "pass-errno=<OP>:<N> Fail this operation with errno N.\n"
         "pass-extend-extents=<N>  Say N bytes too much in the last extent.\n"
         "pass-timeout=<MS>   How long a request may take before it is abandoned (10000).\n"
-        "pass-fail=<STEP>    Fail this step of the set-up (config_complete, get_ready).";
+        "pass-fail=<STEP>    Fail this step of the set-up (config_complete, get_ready).\n"
+        "pass-say=<TEXT>     Say this at every level of the log, when the server runs.";
     static std::unique_ptr<Module> make(Form form);
 };
 

@@ -318,7 +318,7 @@ void Group::watch()
         const std::string token = token_;
         lock.unlock();
         const bool committed = others_have_committed(token);
-        log::error("replication: {}: whoever prepared the group is gone; the others have {}",
+        log::notice("replication: {}: whoever prepared the group is gone; the others have {}",
                    options_.name, committed ? "done it, so it is done" : "not done it either");
         try {
             committed ? commit(token) : drop(token);

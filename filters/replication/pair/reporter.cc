@@ -10,7 +10,7 @@ namespace resilience::replication {
 
 void Reporter::state(State now, std::uint64_t epoch)
 {
-    log::info("replication: {}: state {}, epoch {}", name_, to_string(now), epoch);
+    log::notice("replication: {}: state {}, epoch {}", name_, to_string(now), epoch);
     events_.emit("REPLICATION_STATE", {{"name", name_},
                                        {"state", std::string(to_string(now))},
                                        {"epoch", epoch}});
@@ -37,12 +37,12 @@ void Reporter::checkpoint(std::uint64_t number)
 
 void Reporter::session(const std::string& text)
 {
-    log::info("replication: {}: {}", name_, text);
+    log::notice("replication: {}: {}", name_, text);
 }
 
 void Reporter::refused(const std::string& why)
 {
-    log::error("replication: {}: a primary is refused: {}", name_, why);
+    log::warning("replication: {}: a primary is refused: {}", name_, why);
     events_.emit("REPLICATION_REFUSED", {{"name", name_}, {"reason", why}}, name_);
 }
 

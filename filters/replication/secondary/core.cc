@@ -141,7 +141,7 @@ Layers open_layers(const Options& options, std::uint64_t size, Identity& identit
                                          hidden_key, options.hidden, options.identity));
         }
         if (identity.consistent && identity.role != Role::promoted) {
-            log::error("replication: {}: the files of active and hidden are gone, and with them "
+            log::warning("replication: {}: the files of active and hidden are gone, and with them "
                        "the last checkpoint: there is nothing to fail over to until the primary "
                        "has made the next one",
                        options.name);
