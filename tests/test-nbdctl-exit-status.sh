@@ -15,7 +15,7 @@ is "$status" 0 'success: 0'
 run_nbdctl child-remove foo
 is "$status: $err" "1: nbdctl: Node 'q' does not have child 'foo'" 'refused: 1'
 run_nbdctl nosuch
-is "$status: $err" "1: nbdctl: The command nosuch has not been found" 'unknown command: 1'
+is "$status: ${err%%;*}" "1: nbdctl: The command nosuch has not been found" 'unknown command: 1'
 run_nbdctl --nosuch query-status
 is "$status" 2 'unknown option: 2'
 run_nbdctl

@@ -33,10 +33,6 @@ is "$out$err" '' 'a command that returns nothing prints nothing'
 run_nbdctl query-resync
 is "$out" none 'an empty list is "none"'
 
-run_nbdctl help
-like "$out" 'echo text=string \[second=string\] \[count=integer\]' 'help lists arguments'
-like "$out" 'Refuse to remove a child' 'help says what commands do'
-
 timeout 30 "$nbdctl" "$socket" query-status > /dev/full 2> "$tmpdir/err"
 is $? 1 'output that cannot be written is a failure'
 done_testing

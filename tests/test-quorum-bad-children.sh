@@ -14,6 +14,7 @@ for quorum_form in plugin filter; do
     bad "a folder" "folder.*directory" "$tmpdir/folder"
     bad "a character device" "/dev/zero" /dev/zero
     bad "an unknown scheme" "ftp://.*allowed are nbd://" ftp://localhost/3.raw
+    bad "QEMU's form of an NBD server" "write nbd://localhost:10809" nbd:localhost:10809
     bad "an unclosed bracket" "bracket" "[ nbdkit memory 1M"
     bad "a socket that is not there" "missing\.sock.*No such file" \
         "nbd+unix:///?socket=$tmpdir/missing.sock"

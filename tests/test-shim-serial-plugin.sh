@@ -5,7 +5,7 @@
 
 for model in connections all-requests requests; do
     start_nbdkit $model --filter="$pass_filter" --filter=noparallel memory 8M serialize=$model
-    ok "$model: it warns" log_has $model 'pass: warning: .*not parallel.*nbdkit pass SPEC'
+    ok "$model: it warns" log_has $model 'warning: pass: .*not parallel.*nbdkit pass SPEC'
     ok "$model: and works" qemu_io $model -c 'aio_write -P 5 0 1M' -c 'aio_write -P 6 1M 1M' \
         -c aio_flush -c 'read -P 5 0 1M' -c 'read -P 6 1M 1M' -c flush -c 'discard 0 1M'
     stop_nbdkit $model

@@ -99,6 +99,48 @@ std::string absolute_uri(std::string_view text, Uri uri, const std::string& dire
     return to_string(uri);
 }
 
+/// The URI of QEMU's nbd:HOST:PORT or nbd:unix:PATH, each perhaps with
+/// :exportname=NAME.  `text` is what follows nbd:.
+std::string uri_of_qemu(std::string_view text)
+{
+    constexpr std::string_view export_mark = ":exportname=";
+    Uri uri;
+    if (const auto mark = text.find(export_mark); mark != std::string_view::npos) {
+        uri.path = "/" + std::string(text.substr(mark + export_mark.size()));
+        text = text.substr(0, mark);
+    }
+    if (text.starts_with("unix:")) {
+        uri.scheme = "nbd+unix";
+        uri.path = uri.path.empty() ? "/" : uri.path;
+        uri.parameters.emplace_back("socket", text.substr(5));
+    } else {
+        uri.scheme = "nbd";
+        uri.host = text;
+    }
+    return to_string(uri);
+}
+
+/// QEMU names devices in forms of its own.  Here they would be taken for paths,
+/// and the user would be told that there is no such file.
+void refuse_qemu_form(std::string_view text)
+{
+    std::string better;
+    if (text.starts_with("nbd:") && !text.starts_with("nbd://")) {
+        better = "for an NBD server write " + uri_of_qemu(text.substr(4));
+    } else if (text.starts_with("file:")) {
+        const auto uri = parse_uri(text);
+        better = fmt::format("for a file write its path, {}",
+                             uri ? uri->path : std::string(text.substr(5)));
+    } else if (text.starts_with("json:")) {
+        better = "write the path of a file or of a block device, an NBD URI such as "
+                 "nbd://HOST:PORT/EXPORT, or '[ qemu-nbd IMAGE ]' for all else that QEMU can open";
+    } else {
+        return;
+    }
+    fail(text, fmt::format("is QEMU's form of a name; {}; and for a file with this very name './{}'",
+                           better, text));
+}
+
 /// For a file its inode, for a block device its number, which stays the same
 /// under any name and in any mount.
 std::optional<std::string> file_identity(const std::string& path)
@@ -166,6 +208,7 @@ ChildSpec parse_child_spec(std::string_view text, const std::string& directory)
         spec.target = command_of(trimmed);
         return spec;
     }
+    refuse_qemu_form(trimmed);
     if (auto uri = parse_uri(trimmed)) {
         if (std::find(schemes.begin(), schemes.end(), uri->scheme) == schemes.end()) {
             fail(text, fmt::format("has the unknown scheme '{}://'; allowed are {}://, and for a "

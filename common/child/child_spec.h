@@ -34,7 +34,7 @@ struct ChildSpec {
 
 /// Takes `text` apart.  `directory` is what relative paths are relative to
 /// (absolute).  Throws SetupError for what cannot be a SPEC (empty, an unknown
-/// URI scheme, an unclosed bracket); touches nothing.
+/// URI scheme, QEMU's nbd:HOST:PORT, an unclosed bracket); touches nothing.
 ChildSpec parse_child_spec(std::string_view text, const std::string& directory);
 
 /// The same for the value of a parameter: what is thrown names the key.

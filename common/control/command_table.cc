@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#ifdef HAVE_CONFIG_H
 #include "common/control/json.h"
+#ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 #ifndef PACKAGE_VERSION
@@ -95,6 +95,13 @@ void CommandTable::add(std::string name, std::string help, std::vector<Argument>
                       Command{std::move(help), std::move(arguments), std::move(handler)});
 }
 
+void CommandTable::add_qemu(std::string name, std::string help, std::vector<Argument> arguments,
+                            CommandHandler handler)
+{
+    add(name, std::move(help), std::move(arguments), std::move(handler));
+    commands_.find(name)->second.qemu = true;
+}
+
 Json CommandTable::execute(const std::string& name, const Json& arguments) const
 {
     auto it = commands_.find(name);
@@ -132,6 +139,9 @@ Json CommandTable::describe() const
         }
         list.push_back({{"name", name}, {"help", command.help},
                         {"arguments", std::move(arguments)}});
+        if (command.qemu) {
+            list.back()["qemu"] = true;
+        }
     }
     return list;
 }

@@ -68,13 +68,17 @@ public:
     /// `help` is one line.  Throws std::logic_error for a name that is there.
     void add(std::string name, std::string help, std::vector<Argument> arguments,
              CommandHandler handler);
+    /// The same for a command that is here because QEMU has it: help lists it apart.
+    void add_qemu(std::string name, std::string help, std::vector<Argument> arguments,
+                  CommandHandler handler);
 
     /// Checks `arguments` (an object; null means none) and runs the command.
     /// Throws CommandError and nothing else.
     Json execute(const std::string& name, const Json& arguments) const;
 
     /// What query-commands returns: an array of {name, help, arguments:
-    /// [{name, type, required, help}]}, ordered by name.
+    /// [{name, type, required, help}]}, ordered by name; with qemu: true, if it
+    /// was added by add_qemu().
     Json describe() const;
 
 private:
@@ -82,6 +86,7 @@ private:
         std::string help;
         std::vector<Argument> arguments;
         CommandHandler handler;
+        bool qemu = false;
     };
 
     std::map<std::string, Command, std::less<>> commands_;

@@ -148,7 +148,7 @@ bool ControlServer::Implementation::stop(std::chrono::milliseconds limit)
     const auto grace = std::max(deadline, Clock::now() + std::chrono::milliseconds(100));
     while (!reap_retired()) {
         if (Clock::now() >= grace) {
-            log::error("control: a command is still running; its thread is left behind");
+            log::warning("control: a command is still running; its thread is left behind");
             return false;
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(1));

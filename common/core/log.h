@@ -2,8 +2,8 @@
 #pragma once
 
 // What the library has to say to the person who runs the server.  nbdkit's
-// shims install a sink that calls nbdkit_error / nbdkit_debug; without one (in
-// unit tests) errors and information go to stderr and debug messages nowhere.
+// shims install a sink that writes where nbdkit writes; without one (in unit
+// tests) everything but debug messages goes to stderr.
 
 #include <string>
 #include <utility>
@@ -12,9 +12,10 @@
 
 namespace resilience::log {
 
-/// error: something is wrong.  info: nothing is wrong, but people want to read
-/// it anyway (a summary at the end).  debug: only where it was asked for.
-enum class Level { error, info, debug };
+/// error: something does not work.  warning: everything works, but is less safe
+/// than it should be, or soon will not work.  notice: news, and good ones.
+/// debug: only where it was asked for.
+enum class Level { error, warning, notice, debug };
 
 using Sink = void (*)(Level level, const std::string& text) noexcept;
 
@@ -31,9 +32,15 @@ void error(fmt::format_string<Args...> format, Args&&... args)
 }
 
 template <typename... Args>
-void info(fmt::format_string<Args...> format, Args&&... args)
+void warning(fmt::format_string<Args...> format, Args&&... args)
 {
-    write(Level::info, fmt::format(format, std::forward<Args>(args)...));
+    write(Level::warning, fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <typename... Args>
+void notice(fmt::format_string<Args...> format, Args&&... args)
+{
+    write(Level::notice, fmt::format(format, std::forward<Args>(args)...));
 }
 
 template <typename... Args>

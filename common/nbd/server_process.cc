@@ -287,7 +287,7 @@ void ServerProcess::terminate(std::chrono::milliseconds limit) noexcept
         signal_group(SIGKILL);
         if (!wait_exit(now + limit)) {
             // Stuck in the kernel (a dead disk, NFS).  It will die when that ends.
-            log::error("server process {} cannot be killed; leaving it behind", pid);
+            log::warning("server process {} cannot be killed; leaving it behind", pid);
             pid_ = 0;
         }
     }

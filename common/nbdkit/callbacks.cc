@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/nbdkit/callbacks.h"
 
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -9,8 +8,11 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 #include <limits>
 #include <new>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <nbdkit-filter.h>
@@ -21,13 +23,53 @@
 namespace resilience::shim {
 namespace {
 
-/// Whether nbdkit has gone to the background: its stderr is /dev/null then.
-bool is_daemon() noexcept
+/// Where nbdkit's errors go, which it tells nobody: what its command line says
+/// with --log, else syslog if it has gone to the background (which the child of
+/// --run has not, though it is a child too), else stderr.
+struct LogPlace {
+    std::string log;    ///< the value of --log; empty without
+    bool run = false;   ///< --run was given
+    pid_t started = 0;  ///< the process that read the command line
+
+    bool is_null() const noexcept { return log == "null"; }
+    bool is_syslog() const noexcept
+    {
+        return log.empty() ? !run && getpid() != started : log == "syslog";
+    }
+};
+
+LogPlace log_place;  // set once, before threads exist
+
+LogPlace find_log_place()
 {
-    struct stat null = {};
-    struct stat now = {};
-    return stat("/dev/null", &null) == 0 && fstat(STDERR_FILENO, &now) == 0 &&
-           S_ISCHR(now.st_mode) && now.st_rdev == null.st_rdev;
+    LogPlace place;
+    place.started = getpid();
+    std::ifstream arguments("/proc/self/cmdline");
+    const std::string_view option = "--log=";
+    for (std::string argument; std::getline(arguments, argument, '\0') && argument != "--";) {
+        if (argument.starts_with(option)) {
+            place.log = argument.substr(option.size());
+        } else if (argument == "--log") {
+            std::getline(arguments, place.log, '\0');
+        } else if (argument == "--run" || argument.starts_with("--run=")) {
+            place.run = true;
+        }
+    }
+    return place;
+}
+
+/// nbdkit has nothing between an error and what only -v shows; this goes where
+/// its errors go, without the word "error".
+void write_news(int priority, const char* prefix, const std::string& text) noexcept
+{
+    if (log_place.is_null()) {
+        return;
+    }
+    if (log_place.is_syslog()) {
+        syslog(LOG_DAEMON | priority, "%s%s", prefix, text.c_str());
+    } else {
+        std::fprintf(stderr, "nbdkit: %s%s\n", prefix, text.c_str());
+    }
 }
 
 // Never format a text of ours: it may hold a '%' from a path.
@@ -37,14 +79,11 @@ void to_nbdkit(log::Level level, const std::string& text) noexcept
     case log::Level::error:
         nbdkit_error("%s", text.c_str());
         break;
-    case log::Level::info:
-        // nbdkit has nothing between an error and what only -v shows, so it
-        // goes where nbdkit's errors go.
-        if (is_daemon()) {
-            syslog(LOG_USER | LOG_INFO, "%s", text.c_str());
-        } else {
-            std::fprintf(stderr, "nbdkit: %s\n", text.c_str());
-        }
+    case log::Level::warning:
+        write_news(LOG_WARNING, "warning: ", text);
+        break;
+    case log::Level::notice:
+        write_news(LOG_NOTICE, "", text);
         break;
     case log::Level::debug:
         nbdkit_debug("%s", text.c_str());
@@ -149,7 +188,16 @@ int list_exports(const Module& module, nbdkit_exports* exports) noexcept
     });
 }
 
-void install_log_sink() noexcept { log::set_sink(to_nbdkit); }
+void install_log_sink() noexcept
+{
+    log::set_sink(to_nbdkit);
+    try {
+        log_place = find_log_place();
+    } catch (const std::exception&) {  // stderr it is
+        log_place = {};
+        log_place.log = "stderr";
+    }
+}
 
 int set_up(const char* where, const std::function<void()>& step) noexcept
 {

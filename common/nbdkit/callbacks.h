@@ -86,7 +86,9 @@ const char* config_help(Form form)
     }
 }
 
-/// Routes common/core/log to nbdkit_error and nbdkit_debug.
+/// Routes common/core/log to nbdkit's log: errors and debug messages through
+/// nbdkit, warnings and notices to the same place.  Call it when the module is
+/// loaded: nbdkit has not gone to the background then.
 void install_log_sink() noexcept;
 
 /// Runs a step of the set-up.  Returns 0, or -1 after nbdkit_error with the

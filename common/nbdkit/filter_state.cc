@@ -66,7 +66,7 @@ void FilterState::get_ready(int thread_model)
     const auto timeout = module_->timeout();
     const NextFacts facts = probe_next(backend_, {name_, alternative_}, timeout);
     if (!background) {
-        log::error("{}: warning: the thread model of the plugin or of another filter is not "
+        log::warning("{}: the thread model of the plugin or of another filter is not "
                    "parallel, so a plugin that hangs cannot be abandoned: requests wait for it "
                    "as long as it takes{}{}",
                    name_, alternative_.empty() ? "" : "; ", alternative_);

@@ -87,7 +87,7 @@ bool BackgroundThread::stop(std::chrono::milliseconds limit)
     old->changed.notify_all();
     const auto ended = [&old] { return old->ended; };
     if (limit != no_limit && !old->changed.wait_for(lock, limit, ended)) {
-        log::error("{}: hangs; its thread is left behind", name_);
+        log::warning("{}: hangs; its thread is left behind", name_);
         old->thread.detach();
         return false;
     }

@@ -159,7 +159,7 @@ std::shared_ptr<Device> BlkverifyModule::open(const Client& client)
 void BlkverifyModule::print_summary() const
 {
     for (const std::string& line : summary(*device_)) {
-        log::info("{}", line);
+        log::notice("{}", line);
     }
 }
 

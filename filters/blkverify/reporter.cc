@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "common/control/json.h"
-#include "common/core/log.h"
 
 namespace resilience::blkverify {
 
@@ -44,17 +43,17 @@ bool LogBudget::take(TimePoint now)
     return true;
 }
 
-void Reporter::log(const std::string& text)
+void Reporter::log(log::Level level, const std::string& text)
 {
     const std::lock_guard lock(mutex_);
     if (!budget_.take(std::chrono::steady_clock::now())) {
         return;
     }
     if (const std::uint64_t refused = budget_.take_refused()) {
-        log::error("{}: {} lines were not written here; query-status has exact counts",
+        log::warning("{}: {} lines were not written here; query-status has exact counts",
                    options_.name, refused);
     }
-    log::error("{}: {}", options_.name, text);
+    log::write(level, fmt::format("{}: {}", options_.name, text));
 }
 
 void Reporter::exit(const std::string& text)
@@ -89,7 +88,7 @@ void Reporter::mismatch(const Mismatch& mismatch)
     }
     data["message"] = qemu_text(mismatch);
     bus_.emit("BLKVERIFY_MISMATCH", std::move(data), options_.name);
-    log(in_words(mismatch));
+    log(log::Level::error, in_words(mismatch));
     if (options_.on_mismatch == OnMismatch::exit) {
         exit(qemu_text(mismatch));
     }
@@ -99,7 +98,7 @@ void Reporter::reference_lost(const std::string& reason)
 {
     bus_.emit("BLKVERIFY_REFERENCE_LOST", {{"name", options_.name}, {"reason", reason}});
     const std::string text = fmt::format("the reference is lost: {}", reason);
-    log(text);
+    log(log::Level::error, text);
     if (options_.on_mismatch == OnMismatch::exit) {
         exit("blkverify: " + text);
     }
@@ -109,8 +108,8 @@ void Reporter::reference_back(std::uint64_t untrusted)
 {
     bus_.emit("BLKVERIFY_REFERENCE_BACK",
               {{"name", options_.name}, {"untrusted-bytes", untrusted}});
-    log(fmt::format("the reference is back; {} bytes are not compared until they are written "
-                    "again",
+    log(log::Level::notice,
+        fmt::format("the reference is back; {} bytes are not compared until they are written again",
                     untrusted));
 }
 

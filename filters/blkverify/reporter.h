@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/control/event_bus.h"
+#include "common/core/log.h"
 #include "filters/blkverify/observer.h"
 #include "filters/blkverify/options.h"
 
@@ -54,7 +55,7 @@ public:
     void reference_back(std::uint64_t untrusted) override;
 
 private:
-    void log(const std::string& text);
+    void log(log::Level level, const std::string& text);
     [[noreturn]] void exit(const std::string& text);
 
     EventBus& bus_;

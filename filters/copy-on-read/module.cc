@@ -179,7 +179,7 @@ std::shared_ptr<Device> CorModule::try_source(bool can_do_without) const
         if (!can_do_without) {
             throw SetupError(fmt::format("cor-source: {}", error.what()));
         }
-        log::error("copy-on-read: the source is not there: {}.  What is local is served, the rest "
+        log::warning("copy-on-read: the source is not there: {}.  What is local is served, the rest "
                    "is an error until it comes",
                    error.what());
         return nullptr;

@@ -26,7 +26,7 @@ void Reporter::store_failed(const std::string& file, std::uint64_t offset, std::
 void Reporter::store_works(const std::string& file)
 {
     if (store_failing_.load(std::memory_order_relaxed) && store_failing_.exchange(false)) {
-        log::error("copy-on-read: cor-file='{}': what is read is kept again", file);
+        log::notice("copy-on-read: cor-file='{}': what is read is kept again", file);
         events_.emit("COR_STORE_WORKS", {{"file", file}});
     }
 }
@@ -55,7 +55,7 @@ void Reporter::source_lost(const std::string& source, const std::string& why)
 void Reporter::source_returned(const std::string& source)
 {
     if (lost_.exchange(false)) {
-        log::error("copy-on-read: the source '{}' is back", source);
+        log::notice("copy-on-read: the source '{}' is back", source);
         events_.emit("COR_SOURCE_RETURNED", {{"source", source}});
     }
 }

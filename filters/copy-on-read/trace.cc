@@ -91,7 +91,7 @@ void Trace::load()
     const std::string wrong =
         parse(text, header_line(device_size_, cluster_size_), clusters, order);
     if (!wrong.empty()) {
-        log::error("copy-on-read: cor-trace='{}' is ignored and will be recorded anew: {}", path_,
+        log::warning("copy-on-read: cor-trace='{}' is ignored and will be recorded anew: {}", path_,
                    wrong);
         return;
     }
@@ -150,7 +150,7 @@ void Trace::save()
         const std::lock_guard lock(mutex_);
         changed_ = true;
         if (!std::exchange(reported_, true)) {
-            log::error("copy-on-read: cor-trace='{}' cannot be written: {}", path_,
+            log::warning("copy-on-read: cor-trace='{}' cannot be written: {}", path_,
                        std::strerror(error));
         }
     }

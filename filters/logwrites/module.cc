@@ -121,7 +121,7 @@ void LogwritesModule::after_fork()
                                      std::generic_category().message(error)));
     }
     if (!start_.note.empty()) {
-        log::error("logwrites: {}: {}", log_->text, start_.note);
+        log::warning("logwrites: {}: {}", log_->text, start_.note);
     }
     const auto on_mark = [this](std::string_view mark, std::uint64_t entry, std::string_view way) {
         reporter_.mark(mark, entry, way);

@@ -15,9 +15,14 @@ void Reporter::mark(std::string_view name, std::uint64_t entry, std::string_view
 
 void Reporter::stopped(const std::string& reason, bool changes_fail)
 {
-    log::error("logwrites: the recording has ended: {}; {}", reason,
-               changes_fail ? "from now on all changes of the device fail"
-                            : "the device goes on without it");
+    if (changes_fail) {
+        log::error("logwrites: the recording has ended: {}; from now on all changes of the device "
+                   "fail",
+                   reason);
+    } else {
+        log::warning("logwrites: the recording has ended: {}; the device goes on without it",
+                     reason);
+    }
     bus_.emit("LOGWRITES_STOPPED",
               {{"reason", reason}, {"action", changes_fail ? "error" : "stop"}});
 }

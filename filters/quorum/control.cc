@@ -356,7 +356,7 @@ Json Control::child_add(const Json& arguments)
 
 void Control::add_node_commands(CommandTable& table)
 {
-    table.add("blockdev-add", "open a device, to be added by x-blockdev-change",
+    table.add_qemu("blockdev-add", "open a device, to be added by x-blockdev-change",
               {{"node-name", ArgumentType::string, true, "what to call it"},
                {"spec", ArgumentType::string, false, "a path, an NBD URI or [ COMMAND ]"},
                {"driver", ArgumentType::string, false, "raw, file, host_device or nbd"},
@@ -367,10 +367,10 @@ void Control::add_node_commands(CommandTable& table)
                 "with driver=nbd: {type: unix, path} or {type: inet, host, port}"},
                {"export", ArgumentType::string, false, "with driver=nbd and server"}},
               [this](const Json& arguments) { return blockdev_add(arguments); });
-    table.add("blockdev-del", "close a device that was opened by blockdev-add",
+    table.add_qemu("blockdev-del", "close a device that was opened by blockdev-add",
               {{"node-name", ArgumentType::string, true, "its name"}},
               [this](const Json& arguments) { return blockdev_del(arguments); });
-    table.add("x-blockdev-change", "add a node as a child, or remove a child, as in QEMU",
+    table.add_qemu("x-blockdev-change", "add a node as a child, or remove a child, as in QEMU",
               {{"parent", ArgumentType::string, true, "the quorum's name"},
                {"child", ArgumentType::string, false, "children.N, to be removed"},
                {"node", ArgumentType::string, false, "a node name, to be added"}},
@@ -538,7 +538,7 @@ void Control::add_others(CommandTable& table)
     }
     for (const char* name : {"blockdev-snapshot-sync", "blockdev-snapshot",
                              "blockdev-snapshot-internal-sync"}) {
-        table.add(name, "not possible on a quorum; says why", anything, [this](const Json&) {
+        table.add_qemu(name, "not possible on a quorum; says why", anything, [this](const Json&) {
             quorum_.refuse_if_blocked(Command::snapshot, {});
             return Json::object();
         });

@@ -85,6 +85,17 @@ std::string in_words(const Event& event)
     return child_in_words(event.name, event.data);
 }
 
+log::Level level_of(const Event& event)
+{
+    if (event.name == "QUORUM_REPORT_BAD" || event.name == "QUORUM_FAILURE") {
+        return log::Level::error;
+    }
+    const bool worse = event.name == "QUORUM_RESYNC_BLOCKED" ||
+                       (event.name == "QUORUM_CHILD_STATE" &&
+                        event.data["to"] != to_string(ChildState::online));
+    return worse ? log::Level::warning : log::Level::notice;
+}
+
 Json child_data(const Child& child)
 {
     return {{"child", child.name()}, {"node-name", child.node_name()}};
@@ -94,7 +105,7 @@ Json child_data(const Child& child)
 
 Reporter::Reporter(EventBus& bus, std::string name)
     : bus_(bus), name_(std::move(name)), log_listener_(bus.add_listener([n = name_](const Event& e) {
-          log::error("{}: {}", n, in_words(e));
+          log::write(level_of(e), fmt::format("{}: {}", n, in_words(e)));
       }))
 {
 }

@@ -37,7 +37,7 @@ void Control::add_commands(CommandTable& table)
 
 void Control::add_qemu_commands(CommandTable& table)
 {
-    table.add("xen-set-replication", "start or stop replication, as QEMU has it",
+    table.add_qemu("xen-set-replication", "start or stop replication, as QEMU has it",
               {{"enable", ArgumentType::boolean, true, "true: start, false: stop"},
                {"primary", ArgumentType::boolean, true, "start as primary or as secondary"},
                {"failover", ArgumentType::boolean, false, "stop: with failover (default true)"}},
@@ -64,7 +64,7 @@ void Control::add_qemu_commands(CommandTable& table)
                                                                     : Action::stop});
                   return Json::object();
               });
-    table.add("query-xen-replication-status", "whether an error was noted, as QEMU has it", {},
+    table.add_qemu("query-xen-replication-status", "whether an error was noted, as QEMU has it", {},
               [this](const Json&) {
                   const auto error = side_.get_error();
                   Json status{{"error", error.has_value()}};
@@ -73,7 +73,7 @@ void Control::add_qemu_commands(CommandTable& table)
                   }
                   return status;
               });
-    table.add("xen-colo-do-checkpoint", "make a checkpoint, as QEMU has it", {},
+    table.add_qemu("xen-colo-do-checkpoint", "make a checkpoint, as QEMU has it", {},
               [this](const Json&) {
                   run({Action::checkpoint});
                   return Json::object();
@@ -126,7 +126,7 @@ void Control::add_refusals(CommandTable& table)
         anything.push_back({name, ArgumentType::any, false, "not used"});
     }
     const auto add = [&](const char* name, Command command) {
-        table.add(name, "not possible during replication; says why", anything,
+        table.add_qemu(name, "not possible during replication; says why", anything,
                   [this, name, command](const Json&) -> Json {
                       const State state = side_.state();
                       if (state != State::none && state != State::done) {

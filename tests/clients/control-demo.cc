@@ -111,6 +111,10 @@ void Demo::add_commands()
                   throw CommandError("Node 'q' does not have child '" +
                                      arguments.at("child").get<std::string>() + "'");
               });
+    for (const char* name : {"x-blockdev-change", "blockdev-snapshot-internal-sync", "blockdev-add",
+                             "blockdev-snapshot-sync"}) {
+        table.add_qemu(name, "As in QEMU", {}, [](const Json&) { return Json::object(); });
+    }
     table.add("sleep", "Take a while",
               {{"milliseconds", ArgumentType::integer, true, "how long"}},
               [](const Json& arguments) {

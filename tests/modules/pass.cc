@@ -130,6 +130,8 @@ public:
              "How long a request may take before it is abandoned"},
             {"pass-fail", takes::text("<STEP>", fail_),
              "Fail this step of the set-up: config_complete or get_ready"},
+            {"pass-say", takes::text("<TEXT>", say_),
+             "Say this at every level of the log, when the server runs"},
             {"pass-flush-interval", takes::duration(flush_interval_),
              "Flush the device in the background, again and again"},
             control().parameter("pass-control"),
@@ -175,6 +177,11 @@ public:
     void after_fork() override
     {
         below_->start();
+        if (!say_.empty()) {
+            log::error("{}", say_);
+            log::warning("{}", say_);
+            log::notice("{}", say_);
+        }
         if (flush_interval_.count() != 0 && background()) {
             flusher_.start();
         }
@@ -212,6 +219,7 @@ private:
     std::optional<ChildSpec> spec_;
     Faults faults_;
     std::string fail_;
+    std::string say_;
     milliseconds timeout_{10000};
     milliseconds flush_interval_{0};
     std::shared_ptr<Device> below_;

@@ -95,6 +95,27 @@ TEST_CASE("what cannot be a SPEC is refused, and says what is allowed")
     CHECK_THAT(refusal("[1].img"), Contains("'./[1].img'"));
 }
 
+TEST_CASE("QEMU's forms are no paths: it is said what to write")
+{
+    using Catch::Contains;
+    CHECK(refusal("nbd:localhost:10809") ==
+          "'nbd:localhost:10809' is QEMU's form of a name; for an NBD server write "
+          "nbd://localhost:10809; and for a file with this very name './nbd:localhost:10809'");
+    CHECK_THAT(refusal("nbd:[::1]:10809:exportname=a b"),
+               Contains("write nbd://[::1]:10809/a%20b;"));
+    CHECK_THAT(refusal("nbd:unix:/run/s"), Contains("write nbd+unix:///?socket=/run/s;"));
+    CHECK_THAT(refusal("nbd:unix:/run/s:exportname=x"),
+               Contains("write nbd+unix:///x?socket=/run/s;"));
+    CHECK_THAT(refusal("file:a.img"), Contains("write its path, a.img;"));
+    CHECK_THAT(refusal("file:///srv/a%20b.img"), Contains("write its path, /srv/a b.img;"));
+    CHECK_THAT(refusal("json:{\"driver\":\"qcow2\"}"),
+               Contains("NBD URI") && Contains("'[ qemu-nbd IMAGE ]'"));
+    for (const std::string name : {"nbd:x", "file:x", "json:x", "file:///x"}) {
+        CHECK(target("./" + name) == "/home/me/./" + name);
+        CHECK(target("/srv/" + name) == "/srv/" + name);
+    }
+}
+
 TEST_CASE("the same storage has the same identity")
 {
     const TemporaryFolder folder("/dev/shm");

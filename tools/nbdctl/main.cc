@@ -9,13 +9,14 @@
 
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
+#include "common/control/json.h"
 #include "tools/nbdctl/commands.h"
 
 #ifdef HAVE_CONFIG_H
-#include "common/control/json.h"
 #include "config.h"
 #endif
 #ifndef PACKAGE_VERSION
@@ -40,11 +41,8 @@ void describe(CLI::App& app, Options& options)
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 62));
     app.add_option("--interval", options.interval, "progress: seconds between two looks")
         ->check(CLI::Range(0.01, 3600.0));
-    app.footer("Commands of nbdctl itself:\n"
-               "  help         list the server's commands and their arguments\n"
-               "  watch        print events as they come\n"
-               "  progress     show how far resyncs (or a stream) are, until all are done\n"
-               "  wait-resync  the same, in silence\n\n"
+    app.footer("Commands of nbdctl itself:\n" + own_commands() +
+               "\n"
                "Exit status: 0 done, 1 the server refused, 2 wrong usage, 3 no connection,\n"
                "4 out of time.");
 }
@@ -87,6 +85,9 @@ int main(int argc, char** argv)
     Options options;
     try {
         describe(app, options);
+        if (argc == 2 && std::string_view(argv[1]) == "help") {
+            throw CLI::CallForHelp();  // no socket has this name
+        }
         app.parse(argc, argv);
         run(options);
         return static_cast<int>(Exit::ok);

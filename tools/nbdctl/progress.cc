@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/nbdctl/progress.h"
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,14 +8,24 @@
 
 #include "common/control/json.h"
 #include "tools/common/progress_line.h"
+#include "tools/common/render.h"
 #include "tools/nbdctl/commands.h"
-#include "tools/nbdctl/render.h"
 
 namespace resilience::nbdctl {
 
 namespace {
 
 constexpr auto reply_limit = std::chrono::seconds(60);
+
+/// How far the resyncs (or streams) of one answer are, all together.
+struct Progress {
+    std::uint64_t total = 0;      ///< bytes
+    std::uint64_t done = 0;
+    std::uint64_t remaining = 0;
+    std::string children;         ///< those that are not done, for people
+    std::string failed;           ///< the first child that will not get further: how, for people
+    bool finished = true;         ///< nothing remains, and what was copied is durable
+};
 
 /// Prints progress: on a terminal one line that is drawn again and again, else
 /// a line for each change.
@@ -65,8 +73,9 @@ std::string long_work(QmpClient& client, Clock::time_point deadline)
     return "resync";
 }
 
-}  // namespace
-
+/// Reads an answer of query-resync or query-stream: an array of {child, state,
+/// total-bytes, done-bytes, remaining-bytes}.  Throws ToolError for anything else.
+/// `what` is the word for it: "resync" or "stream".
 Progress read_progress(const Json& answer, const std::string& what)
 try {
     Progress all;
@@ -80,38 +89,27 @@ try {
         // A resync whose last byte is copied still runs: the child must flush.
         if (remaining > 0 || state == "running") {
             all.finished = false;
-            all.children += (all.children.empty() ? "" : ", ") + printable(child);
+            all.children += (all.children.empty() ? "" : ", ") + tools::printable(child);
         }
         if (all.failed.empty() && state == "failed") {
-            all.failed = fmt::format("the {} of {} has failed", what, printable(child));
+            all.failed = fmt::format("the {} of {} has failed", what, tools::printable(child));
         } else if (all.failed.empty() && remaining > 0 &&
                    (state == "cancelled" || state == "stopped" || state == "off")) {
-            all.failed = fmt::format("the {} of {} was {}", what, printable(child), state);
+            all.failed = fmt::format("the {} of {} was {}", what, tools::printable(child), state);
         }
     }
     return all;
 } catch (const Json::exception&) {
     throw ToolError(Exit::connection,
                     fmt::format("query-{}: the server's answer cannot be understood: {}", what,
-                                printable(to_line(answer))));
+                                tools::printable(to_line(answer))));
 }
 
-std::string progress_text(const Progress& progress, std::optional<double> bytes_per_second)
-{
-    return progress.children + ": " + tools::progress_amount(progress.done, progress.total,
-                                                             progress.remaining, bytes_per_second);
-}
-
-std::string progress_bar(const Progress& progress, unsigned columns)
-{
-    return tools::progress_bar(progress.done, progress.total, columns);
-}
+}  // namespace
 
 void run_progress(const Options& options, bool show)
 {
-    if (!options.words.empty()) {
-        throw ToolError(Exit::usage, options.command + ": takes no arguments");
-    }
+    no_words(options);
     const auto stall_limit = options.limit(reply_limit);
     const auto interval = std::chrono::milliseconds(static_cast<int>(options.interval * 1000));
     QmpClient client(options.socket, Clock::now() + stall_limit);
@@ -127,7 +125,7 @@ void run_progress(const Options& options, bool show)
             throw ToolError(Exit::refused, now.failed);
         }
         if (now.finished) {
-            display.update(progress_bar({1, 1, 0, "", "", true}, 20),
+            display.update(tools::progress_bar(1, 1, 20),
                            what == "resync" ? "in sync" : "complete");
             return;
         }
@@ -136,8 +134,10 @@ void run_progress(const Options& options, bool show)
             best = now.remaining;
             moved = Clock::now();
         }
-        display.update(progress_bar(now, 20),
-                       progress_text(now, speed.update(now.done, Clock::now())));
+        display.update(tools::progress_bar(now.done, now.total, 20),
+                       now.children + ": " +
+                           tools::progress_amount(now.done, now.total, now.remaining,
+                                                  speed.update(now.done, Clock::now())));
         if (Clock::now() - moved >= stall_limit) {
             throw ToolError(Exit::timeout,
                             fmt::format("the {} of {} has got no nearer to its end for {} s",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/nbdctl/words.h"
+#include "tools/nbdctl/commands.h"
 
 #include <charconv>
 #include <cstdint>
@@ -7,9 +7,10 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "common/control/json.h"
-#include "tools/nbdctl/tool_error.h"
+#include "common/core/parameter.h"
 
 namespace resilience::nbdctl {
 
@@ -57,21 +58,6 @@ std::optional<Json> to_integer(std::string_view text)
     return std::nullopt;
 }
 
-std::optional<Json> to_boolean(const std::string& text)
-{
-    for (const char* word : {"true", "yes", "on", "1"}) {
-        if (text == word) {
-            return Json(true);
-        }
-    }
-    for (const char* word : {"false", "no", "off", "0"}) {
-        if (text == word) {
-            return Json(false);
-        }
-    }
-    return std::nullopt;
-}
-
 Json typed(const std::string& name, const std::string& type, const std::string& text)
 {
     std::optional<Json> value;
@@ -85,7 +71,10 @@ Json typed(const std::string& name, const std::string& type, const std::string& 
         }
         allowed = "a number, such as 0.5";
     } else if (type == "boolean") {
-        value = to_boolean(text);
+        try {
+            value = parse_bool(name, text);
+        } catch (const std::invalid_argument&) {
+        }
         allowed = "true or false";
     } else if (type == "any") {
         value = parse_json(text).value_or(Json(text));
@@ -108,20 +97,21 @@ const Json* find(const Json& declared, std::string_view name)
     return nullptr;
 }
 
-bool is_name(std::string_view text)
+std::vector<std::string> names_of(const Json& declared)
 {
-    constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz"
-                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-    return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
+    std::vector<std::string> names;
+    for (const Json& argument : declared) {
+        names.push_back(argument.value("name", ""));
+    }
+    return names;
 }
 
-std::string list_of(const Json& declared)
+/// For the end of a message: what there is, and where it is explained.
+std::string list_of(const std::string& command, const Json& declared)
 {
-    std::string list;
-    for (const Json& argument : declared) {
-        list += (list.empty() ? "" : ", ") + argument.value("name", "");
-    }
-    return list.empty() ? "none" : list;
+    return declared.empty() ? "none"
+                            : fmt::format("{} ('nbdctl SOCKET help {}' explains them)",
+                                          fmt::join(names_of(declared), ", "), command);
 }
 
 /// The first required argument that has no value yet.
@@ -153,8 +143,8 @@ Json words_to_arguments(const Json& command, const std::vector<std::string>& wor
             continue;
         }
         if (declares && !argument) {
-            usage(fmt::format("{}: no argument '{}'; its arguments are: {}", name, key,
-                              list_of(declared)));
+            usage(fmt::format("{}: no argument '{}'{}; its arguments are: {}", name, key,
+                              did_you_mean(key, names_of(declared)), list_of(name, declared)));
         }
         if (given.contains(key)) {
             usage(fmt::format("{}: argument '{}' is given twice", name, key));
@@ -166,7 +156,7 @@ Json words_to_arguments(const Json& command, const std::vector<std::string>& wor
         const Json* argument = next_required(declared, given);
         if (!argument) {
             usage(fmt::format("{}: one word too many: '{}'; its arguments are: {}", name, word,
-                              list_of(declared)));
+                              list_of(name, declared)));
         }
         const std::string key = argument->value("name", "");
         given[key] = typed(key, argument->value("type", "any"), word);

@@ -335,8 +335,8 @@ std::optional<TimePoint> Group::watch()
         token = token_;
     }
     const bool committed = others_have_committed(token);
-    log::error("replication: {}: whoever prepared the group is gone; the others have {}",
-               options_.name, committed ? "done it, so it is done" : "not done it either");
+    log::notice("replication: {}: whoever prepared the group is gone; the others have {}",
+                options_.name, committed ? "done it, so it is done" : "not done it either");
     try {
         committed ? commit(token) : drop(token);
     } catch (const CommandError& error) {

@@ -173,7 +173,7 @@ void PrimarySide::get_ready(std::shared_ptr<Device> next, bool background)
     session_ = std::make_unique<PrimarySession>(
         options_, *device_, *peer_, identity_,
         [this](const std::string& event, const std::string& text) {
-            log::info("{}: {}", options_.name, text);
+            log::notice("{}: {}", options_.name, text);
             // A primary that falls behind again and again changes often.
             events_.emit(event, {{"name", options_.name}, {"text", text}}, event);
         });

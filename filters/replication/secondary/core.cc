@@ -39,7 +39,7 @@ constexpr std::string_view active_key = "replication-active";
 
 void Reporter::state(State now, std::uint64_t epoch)
 {
-    log::info("replication: {}: state {}, epoch {}", name_, to_string(now), epoch);
+    log::notice("replication: {}: state {}, epoch {}", name_, to_string(now), epoch);
     events_.emit("REPLICATION_STATE", {{"name", name_},
                                        {"state", std::string(to_string(now))},
                                        {"epoch", epoch}});
@@ -66,12 +66,12 @@ void Reporter::checkpoint(std::uint64_t number)
 
 void Reporter::session(const std::string& text)
 {
-    log::info("replication: {}: {}", name_, text);
+    log::notice("replication: {}: {}", name_, text);
 }
 
 void Reporter::refused(const std::string& why)
 {
-    log::error("replication: {}: a primary is refused: {}", name_, why);
+    log::warning("replication: {}: a primary is refused: {}", name_, why);
     events_.emit("REPLICATION_REFUSED", {{"name", name_}, {"reason", why}}, name_);
 }
 
@@ -182,7 +182,7 @@ Layers open_layers(const Options& options, std::uint64_t size, Identity& identit
                                          hidden_key, options.hidden, options.identity));
         }
         if (identity.consistent && identity.role != Role::promoted) {
-            log::error("replication: {}: the files of active and hidden are gone, and with them "
+            log::warning("replication: {}: the files of active and hidden are gone, and with them "
                        "the last checkpoint: there is nothing to fail over to until the primary "
                        "has made the next one",
                        options.name);
