@@ -22,8 +22,8 @@ page_agrees()
     local name=$1 help=$2 page=$3 parameter items
     shift 3
     mapfile -t parameters < <(sed -n 's/^\([a-zA-Z.-]*\)=.*/\1/p' "$help")
-    items=$(sed -n '/^=head1 PARAMETERS/,/^=head1/p' "$page" | sed -n 's/^=item //p' |
-        sed -e ':a; s/[A-Z]<\([^<>]*\)>/\1/; ta' -e 's/=.*//' | sort -u)
+    items=$(sed -n 's/^=item //p' "$page" | sed -e ':a; s/[A-Z]<\([^<>]*\)>/\1/; ta' |
+        sed -n 's/^\([a-z][a-zA-Z.-]*\)=.*/\1/p' | sort -u)
     is "$items" "$(printf '%s\n' "${parameters[@]}" | sort)" "$name: explains what --help names"
     for parameter in "${parameters[@]}"; do
         [[ " $* " = *" $parameter "* ]] ||

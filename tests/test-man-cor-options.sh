@@ -3,6 +3,7 @@
 # What the manual pages of copy-on-read say is complete and true: each parameter,
 # command and event is explained, and the examples run as they stand.
 . "${0%/*}/functions.sh"
+. "${0%/*}/man-functions.sh"
 requires nbdkit qemu-nbd qemu-img podchecker pod2man
 
 cd "$tmpdir" || exit 1
@@ -22,26 +23,15 @@ for form in filter plugin; do
     ok "$form: POD as it should be" podchecker -warnings -warnings $form.pod
     unlike "$(cat $form.pod)" '@SERVE@' "$form: nothing is left to be replaced"
     commands_in $form.pod > $form.examples
-    if [ $form = filter ]; then
-        nbdkit --filter="$cor_filter" null --help > help
-    else
-        nbdkit "$cor_plugin" --help > help
-    fi
-    mapfile -t parameters < <(sed -n 's/^\(cor-[a-z-]*\)=.*/\1/p' help)
-    [ ${#parameters[@]} -ge 11 ] || bail_out "the help of the $form has only ${#parameters[@]} parameters"
+    module=cor_$form
+    help_of $form "${!module}" > help
+    page_agrees $form help $form.pod cor-source "$([ $form = plugin ] || echo cor-max-depth)"
+    [ ${#parameters[@]} -ge 10 ] || fail "the help of the $form has only ${#parameters[@]} parameters"
     missing=()
     for parameter in "${parameters[@]}"; do
-        if [ "$parameter" = cor-source ]; then
-            [ $form = filter ] || grep -q ' cor-source=' plugin.examples || missing+=("$parameter")
-            continue
-        fi
-        grep '^=item' $form.pod | grep -q -F "B<$parameter=>" || missing+=("$parameter: item")
         grep -q -e " $parameter=" $form.examples || missing+=("$parameter: example")
-        [ "$parameter" = cor-max-depth ] && [ $form = filter ] ||
-            sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/p' $form.pod |
-            grep -q -F -e "$parameter=" || missing+=("$parameter: SYNOPSIS")
     done
-    is "${missing[*]}" "" "$form: each parameter is explained and has an example"
+    is "${missing[*]}" "" "$form: each parameter has an example"
 
     count=0
     while read -r line; do

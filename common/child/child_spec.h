@@ -40,9 +40,9 @@ ChildSpec parse_child_spec(std::string_view text, const std::string& directory);
 /// The same for the value of a parameter: what is thrown names the key.
 ChildSpec parse_child_parameter(const Given& given);
 
-/// For a ParameterTable: one SPEC; `once` says of what ("a log").
+/// For a ParameterTable: a SPEC; see there for `once`.
 namespace takes {
-ParameterValue child(std::optional<ChildSpec>& target, std::string once);
+ParameterValue child(std::optional<ChildSpec>& target, std::string once = {});
 }
 
 /// Opens a child and checks it: it exists, answers within the timeout, has a

@@ -97,7 +97,7 @@ std::string time_text(std::chrono::milliseconds time);
 /// The place of `value` in `words`.  Throws std::invalid_argument with `allowed`,
 /// or if that is empty: "expects a, b or c".
 std::size_t which(const Given& given, std::span<const std::string> words,
-                  std::string_view allowed);
+                  std::string_view allowed = {});
 /// "a, b or c".
 std::string listed(std::span<const std::string> words, std::string_view between = ", ",
                    std::string_view last = " or ");

@@ -79,11 +79,7 @@ private:
 template <typename M>
 const char* config_help(Form form)
 {
-    if constexpr (requires { M::config_help; }) {
-        return M::config_help;
-    } else {
-        return (new std::string(M::make(form)->parameters().help()))->c_str();
-    }
+    return (new std::string(M::make(form)->parameters().help()))->c_str();
 }
 
 /// Routes common/core/log to nbdkit's log: errors and debug messages through

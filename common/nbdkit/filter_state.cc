@@ -35,11 +35,7 @@ FilterState::FilterState(Parts parts)
 
 bool FilterState::config(const char* key, const char* value)
 {
-    if (module_->config(key, value)) {
-        return true;
-    }
-    module_->observe(key, value);
-    return false;
+    return module_->config(key, value);
 }
 
 void FilterState::config_complete(nbdkit_backend* nxdata)

@@ -74,7 +74,6 @@ public:
         : form_(form), parameters_(name, prefix)
     {
     }
-    Module() : Module(Form::filter, "", "") {}
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
     virtual ~Module() = default;
@@ -83,8 +82,7 @@ public:
     /// current one.  Returns true if it was for this module, false if it goes on
     /// to what is below, e.g. the file= of nbdkit's file plugin (filter form
     /// only).  Throws SetupError.
-    virtual bool config(std::string_view key, const std::string& value);
-    virtual void observe(std::string_view, const std::string&) {}
+    bool config(std::string_view key, const std::string& value);
 
     const ParameterTable& parameters() const { return parameters_; }
     ModuleControl& control() { return control_; }

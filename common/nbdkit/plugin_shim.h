@@ -166,11 +166,7 @@ private:
 
     static int config(const char* key, const char* value) noexcept
     {
-        return shim::set_up("config", [&] {
-            if (!state().module->config(key, value)) {
-                throw SetupError(std::string(M::name) + ": unknown parameter '" + key + "'");
-            }
-        });
+        return shim::set_up("config", [&] { state().module->config(key, value); });
     }
 
     static int config_complete() noexcept

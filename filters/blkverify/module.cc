@@ -2,35 +2,18 @@
 #include "filters/blkverify/module.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "common/core/log.h"
-#include "common/core/parameter.h"
 #include "filters/blkverify/control.h"
 
 namespace resilience::blkverify {
 
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr milliseconds shortest_timeout{10};
-constexpr milliseconds longest_timeout{3600 * 1000};
-constexpr milliseconds stop_limit{3000};
-
-OnMismatch parse_on_mismatch(std::string_view key, const std::string& value)
-{
-    for (const OnMismatch mode : {OnMismatch::exit, OnMismatch::error, OnMismatch::report}) {
-        if (value == to_string(mode)) {
-            return mode;
-        }
-    }
-    throw SetupError(fmt::format("{}={}: expects exit, error or report", key, value));
-}
+constexpr std::chrono::milliseconds stop_limit{3000};
 
 /// What one client sees: the common device, with the client's number on all
 /// that it does.
@@ -58,50 +41,24 @@ private:
 
 }  // namespace
 
-const char* const BlkverifyModule::config_help =
-    "blkverify-raw=<SPEC>           The reference: a path, an NBD URI or [ COMMAND ].\n"
-    "blkverify-on-mismatch=<MODE>   exit, error or report (default exit).\n"
-    "blkverify-sample=<P>           Share of reads to compare, 0 to 1 or % (default 1).\n"
-    "blkverify-timeout=<T>          How long the reference may take (default 10s).\n"
-    "blkverify-read-only=<BOOL>     Open the reference read-only (default false).\n"
-    "blkverify-control=<SOCKET>     Where nbdctl(1) connects to.\n"
-    "blkverify-name=<NAME>          What events and the log call it (default blkverify).";
-
-bool BlkverifyModule::config(std::string_view key, const std::string& value)
-try {
-    const std::string directory = std::filesystem::current_path();
-    if (key == "blkverify-raw") {
-        if (raw_) {
-            throw SetupError(fmt::format("{}={}: there is one reference, and it has been given "
-                                         "already, as '{}'",
-                                         key, value, raw_->text));
-        }
-        raw_ = parse_child_parameter({key, value, directory, {}});
-    } else if (key == "blkverify-on-mismatch") {
-        options_.on_mismatch = parse_on_mismatch(key, value);
-    } else if (key == "blkverify-sample") {
-        options_.sample = parse_share(key, value);
-    } else if (key == "blkverify-timeout") {
-        options_.timeout = parse_duration(key, value, shortest_timeout, longest_timeout);
-    } else if (key == "blkverify-read-only") {
-        options_.read_only = parse_bool(key, value);
-    } else if (key == "blkverify-control") {
-        control_path_ = parse_path(key, value, directory);
-    } else if (key == "blkverify-name") {
-        options_.name = parse_name(key, value);
-    } else {
-        return false;
-    }
-    return true;
-} catch (const std::invalid_argument& error) {
-    throw SetupError(error.what());
-}
-
-void BlkverifyModule::observe(std::string_view key, const std::string& value)
+BlkverifyModule::BlkverifyModule() : Module(Form::filter, name, "blkverify-")
 {
-    if (auto identity = plugin_storage_identity(key, value, std::filesystem::current_path())) {
-        below_.push_back(std::move(*identity));
-    }
+    add({
+        {"blkverify-raw", takes::child(raw_, "the reference"),
+         "The reference: a path, an NBD URI or [ COMMAND ] (required)"},
+        {"blkverify-on-mismatch",
+         takes::choice(options_.on_mismatch, {{"exit", OnMismatch::exit},
+                                              {"error", OnMismatch::error},
+                                              {"report", OnMismatch::report}}),
+         "What a difference does"},
+        {"blkverify-sample", takes::parsed("<P>", options_.sample, parse_share),
+         "Share of reads to compare, 0 to 1 or %"},
+        {"blkverify-timeout", takes::duration(options_.timeout),
+         "How long the reference may take"},
+        {"blkverify-read-only", takes::truth(options_.read_only), "Open the reference read-only"},
+        control().parameter("blkverify-control"),
+        {"blkverify-name", takes::name(options_.name), "What events and the log call it"},
+    });
 }
 
 void BlkverifyModule::config_complete()
@@ -110,8 +67,7 @@ void BlkverifyModule::config_complete()
         throw SetupError("blkverify-raw: A block device must be specified for \"raw\": give "
                          "blkverify-raw=SPEC (a path, an NBD URI or [ COMMAND ])");
     }
-    const std::string identity = storage_identity(*raw_);
-    if (std::find(below_.begin(), below_.end(), identity) != below_.end()) {
+    if (std::ranges::count(storage_below(), storage_identity(*raw_)) != 0) {
         throw SetupError(fmt::format("blkverify-raw={}: this is the device under test itself; the "
                                      "reference must be another copy",
                                      raw_->text));
@@ -132,23 +88,12 @@ std::shared_ptr<Device> BlkverifyModule::open_reference(const Device& test) cons
 
 void BlkverifyModule::get_ready(std::shared_ptr<Device> next)
 {
-    reporter_ = std::make_unique<Reporter>(events_, options_);
+    reporter_ = std::make_unique<Reporter>(control().events(), options_);
     reporter_->before_exit([this] { print_summary(); });
     auto reference = open_reference(*next);
     device_ = std::make_shared<VerifyDevice>(options_, std::move(next), std::move(reference),
                                              *reporter_);
-    add_commands(commands_, *device_);
-    if (!control_path_.empty()) {
-        server_ = std::make_unique<ControlServer>(control_path_, commands_, events_);
-    }
-}
-
-void BlkverifyModule::after_fork()
-{
-    device_->start();
-    if (server_) {
-        server_->start();
-    }
+    add_commands(control().commands(), *device_);
 }
 
 std::shared_ptr<Device> BlkverifyModule::open(const Client& client)
@@ -165,9 +110,6 @@ void BlkverifyModule::print_summary() const
 
 void BlkverifyModule::cleanup()
 {
-    if (server_) {
-        server_->stop(stop_limit);
-    }
     if (device_) {
         device_->stop(stop_limit);
         print_summary();

@@ -5,13 +5,8 @@
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "common/child/child_spec.h"
-#include "common/control/command_table.h"
-#include "common/control/control_server.h"
-#include "common/control/event_bus.h"
 #include "common/nbdkit/module.h"
 #include "filters/blkverify/options.h"
 #include "filters/blkverify/reporter.h"
@@ -26,17 +21,16 @@ public:
     static constexpr const char* description =
         "Compares a device under test with a reference that is known to be right,\n"
         "byte for byte, under the traffic of its clients.";
-    static const char* const config_help;
 
     /// The device under test is what is below: there is only a filter.
     static std::unique_ptr<Module> make(Form) { return std::make_unique<BlkverifyModule>(); }
 
-    bool config(std::string_view key, const std::string& value) override;
-    void observe(std::string_view key, const std::string& value) override;
+    BlkverifyModule();
+
     void config_complete() override;
     std::chrono::milliseconds timeout() const override { return options_.timeout; }
     void get_ready(std::shared_ptr<Device> next) override;
-    void after_fork() override;
+    void after_fork() override { device_->start(); }
     std::shared_ptr<Device> open(const Client& client) override;
     void cleanup() override;
 
@@ -46,15 +40,10 @@ private:
 
     Options options_;
     std::optional<ChildSpec> raw_;
-    std::string control_path_;
-    std::vector<std::string> below_;  // storage that the plugin below is told to open
 
     // What the parameters become.  The order is that of dependence.
-    EventBus events_;
     std::unique_ptr<Reporter> reporter_;
     std::shared_ptr<VerifyDevice> device_;
-    CommandTable commands_;
-    std::unique_ptr<ControlServer> server_;
 };
 
 }  // namespace resilience::blkverify

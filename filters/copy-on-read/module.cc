@@ -1,37 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/copy-on-read/module.h"
 
-#include <bit>
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <limits>
-#include <stdexcept>
 
 #include <fmt/format.h>
 
 #include "common/child/uri.h"
 #include "common/core/log.h"
-#include "common/core/parameter.h"
 #include "filters/copy-on-read/fingerprint.h"
 
 namespace resilience::cor {
 
 namespace {
 
-using std::chrono::milliseconds;
+constexpr std::chrono::milliseconds stop_limit{3000};
 
-constexpr milliseconds shortest_timeout{10};
-constexpr milliseconds longest_timeout{3600 * 1000};
-constexpr milliseconds stop_limit{3000};
-
-std::uint32_t parse_cluster_size(std::string_view key, const std::string& value)
+std::uint32_t parse_depth(std::string_view key, std::string_view value)
 {
-    const std::uint64_t size = parse_size(key, value);
-    if (!std::has_single_bit(size) || size < mapfile::smallest_cluster ||
-        size > mapfile::largest_cluster) {
-        throw SetupError(fmt::format("{}={}: expects a power of two from {} to {} bytes", key,
-                                     value, mapfile::smallest_cluster, mapfile::largest_cluster));
-    }
-    return static_cast<std::uint32_t>(size);
+    return static_cast<std::uint32_t>(
+        parse_integer(key, value, 1, std::numeric_limits<std::uint32_t>::max()));
 }
 
 /// What stands in the map for the source.  Not storage_identity(): the numbers
@@ -48,77 +38,50 @@ std::string source_text(const ChildSpec& spec)
 
 }  // namespace
 
-const char* const CorModule::config_help =
-    "cor-file=<PATH>                (required) The copy; its map is PATH.map.\n"
-    "cor-source=<SPEC>              Plugin form: a path, an NBD URI or [ COMMAND ].\n"
-    "cor-cluster-size=<SIZE>        What is fetched and kept as a whole (default 64K).\n"
-    "cor-timeout=<T>                How long the source may take (default 10s).\n"
-    "cor-on-cache=<BOOL>            NBD_CMD_CACHE prefetches (default true).\n"
-    "cor-read-only-copy=<BOOL>      Keep what read-only clients read (default true).\n"
-    "cor-stream=<BOOL>              Fetch the rest in the background (default false).\n"
-    "cor-stream-rate=<SIZE>         Bytes per second (default 0: no limit).\n"
-    "cor-trace=<PATH>               Record the order of use, and prefetch in it.\n"
-    "cor-max-depth=<N>              Copy only the top N layers of the source.\n"
-    "cor-control=<SOCKET>           Where nbdctl(1) connects to.";
-
-bool CorModule::config(std::string_view key, const std::string& value)
-try {
-    if (directory_.empty()) {
-        directory_ = std::filesystem::current_path();
+CorModule::CorModule(Form form) : Module(form, name, "cor-")
+{
+    add({{"cor-file", takes::path(options_.file), "The copy (required); its map is PATH.map"}});
+    if (form == Form::plugin) {
+        add({{"cor-source", takes::child(source_, "the source"),
+              "A path, an NBD URI or [ COMMAND ] (the parameter that needs no key)"}});
     }
-    if (key == "cor-file") {
-        options_.file = parse_path(key, value, directory_);
-    } else if (key == "cor-source" && form_ == Form::plugin) {
-        if (source_) {
-            throw SetupError(fmt::format("cor-source={}: the source has been given already, as "
-                                         "'{}'; there can be one",
-                                         value, source_->text));
+    add({
+        {"cor-cluster-size",
+         takes::power_of_two(options_.cluster_size, mapfile::smallest_cluster,
+                             mapfile::largest_cluster),
+         "What is fetched and kept as a whole (default 64K)"},
+        {"cor-timeout", takes::duration(options_.timeout), "How long the source may take"},
+        {"cor-on-cache", takes::truth(options_.on_cache), "NBD_CMD_CACHE prefetches"},
+        {"cor-read-only-copy", takes::truth(options_.read_only_copy),
+         "Keep what read-only clients read"},
+        {"cor-stream", takes::truth(options_.stream), "Fetch the rest in the background"},
+        {"cor-stream-rate", takes::size(options_.stream_rate),
+         "Bytes per second (default 0: no limit)"},
+        {"cor-trace", takes::path(options_.trace), "Record the order of use, and prefetch in it"},
+        {"cor-max-depth", takes::parsed("<N>", options_.max_depth, parse_depth),
+         "Copy only the top N layers of the source (default: all)"},
+        control().parameter("cor-control"),
+    });
+}
+
+/// What nbdkit's file and nbd plugins are told to open: with others there is only
+/// the size and the content to know the source by.
+void CorModule::name_source_below()
+{
+    constexpr std::array known = {"uri", "socket", "export", "hostname", "port"};
+    for (const auto& [key, value] : below()) {
+        std::string text;
+        if (key == "file") {
+            text = (std::filesystem::path(directory()) / value).lexically_normal();
+        } else if (std::ranges::count(known, key) != 0) {
+            text = fmt::format("{}={}", key, value);
+        } else {
+            continue;
         }
-        source_ = parse_child_parameter({key, value, directory_, {}});
-    } else if (key == "cor-cluster-size") {
-        options_.cluster_size = parse_cluster_size(key, value);
-    } else if (key == "cor-timeout") {
-        options_.timeout = parse_duration(key, value, shortest_timeout, longest_timeout);
-    } else if (key == "cor-on-cache") {
-        options_.on_cache = parse_bool(key, value);
-    } else if (key == "cor-read-only-copy") {
-        options_.read_only_copy = parse_bool(key, value);
-    } else if (key == "cor-control") {
-        control_path_ = parse_path(key, value, directory_);
-    } else {
-        return config_stream(key, value);
-    }
-    return true;
-} catch (const std::invalid_argument& error) {
-    throw SetupError(error.what());
-}
-
-bool CorModule::config_stream(std::string_view key, const std::string& value)
-{
-    if (key == "cor-stream") {
-        options_.stream = parse_bool(key, value);
-    } else if (key == "cor-stream-rate") {
-        options_.stream_rate = parse_size(key, value);
-    } else if (key == "cor-trace") {
-        options_.trace = parse_path(key, value, directory_);
-    } else if (key == "cor-max-depth") {
-        options_.max_depth = static_cast<std::uint32_t>(
-            parse_integer(key, value, 1, std::numeric_limits<std::uint32_t>::max()));
-    } else {
-        return false;
-    }
-    return true;
-}
-
-void CorModule::observe(std::string_view key, const std::string& value)
-{
-    // What nbdkit's file and nbd plugins are told to open.  With others there
-    // is only the size and the content to know the source by.
-    if (key == "file") {
-        below_.push_back((std::filesystem::current_path() / value).lexically_normal());
-    } else if (key == "uri" || key == "socket" || key == "export" || key == "hostname" ||
-               key == "port") {
-        below_.push_back(fmt::format("{}={}", key, value));
+        if (text == options_.file) {
+            throw SetupError(fmt::format("cor-file={}: this is the source", options_.file));
+        }
+        options_.source += (options_.source.empty() ? "" : " ") + text;
     }
 }
 
@@ -127,7 +90,7 @@ void CorModule::config_complete()
     if (options_.file.empty()) {
         throw SetupError("cor-file= is missing: give the path of the file that keeps the copy");
     }
-    if (form_ == Form::plugin) {
+    if (form() == Form::plugin) {
         if (!source_) {
             throw SetupError("the source is missing: nbdkit copy-on-read SOURCE cor-file=PATH, "
                              "where SOURCE is a path, an NBD URI or [ COMMAND ]");
@@ -148,12 +111,7 @@ void CorModule::config_complete()
         throw SetupError("cor-max-depth: the filter cannot ask the plugin below for the layers of "
                          "an image; use nbdkit copy-on-read NBD-URI cor-file=PATH");
     }
-    for (const std::string& text : below_) {
-        if (text == options_.file) {
-            throw SetupError(fmt::format("cor-file={}: this is the source", options_.file));
-        }
-        options_.source += (options_.source.empty() ? "" : " ") + text;
-    }
+    name_source_below();
 }
 
 OpenOptions CorModule::source_options() const
@@ -230,13 +188,13 @@ Source::Setup CorModule::source_setup(std::shared_ptr<Device> device, const Loca
     Source::Setup setup;
     setup.device = std::move(device);
     setup.size = copy.size();
-    setup.name = form_ == Form::plugin     ? source_->text
+    setup.name = form() == Form::plugin     ? source_->text
                  : options_.source.empty() ? "the plugin below"
                                            : options_.source;
     setup.fingerprint = copy.header().fingerprint;
     setup.timeout = options_.timeout;
     setup.background = background();
-    if (form_ == Form::plugin) {
+    if (form() == Form::plugin) {
         setup.open = [this] { return open_source(); };
     }
     setup.keep = [this](std::uint64_t fingerprint) {
@@ -250,7 +208,7 @@ void CorModule::get_ready(std::shared_ptr<Device> next)
     check_stream();
     std::shared_ptr<Device> device = std::move(next);
     std::unique_ptr<LocalCopy> copy;
-    if (form_ == Form::plugin && LocalCopy::exists(options_)) {
+    if (form() == Form::plugin && LocalCopy::exists(options_)) {
         copy = std::make_unique<LocalCopy>(options_, std::nullopt);
         if (!copy->header().complete) {
             device = try_source(true);
@@ -266,14 +224,14 @@ void CorModule::get_ready(std::shared_ptr<Device> next)
             check_content(copy->header().fingerprint);
         }
     } else {
-        if (form_ == Form::plugin) {
+        if (form() == Form::plugin) {
             device = try_source(false);
         }
         copy = std::make_unique<LocalCopy>(options_, device->size());
     }
     const mapfile::Header header = copy->header();
     Source::Setup setup = source_setup(std::move(device), *copy);
-    engine_ = std::make_shared<Engine>(options_, std::move(copy), std::move(setup), events_);
+    engine_ = std::make_shared<Engine>(options_, std::move(copy), std::move(setup), control().events());
     if (!options_.trace.empty()) {
         engine_->trace =
             std::make_unique<Trace>(options_.trace, header.device_size, header.cluster_size);
@@ -286,11 +244,8 @@ void CorModule::get_ready(std::shared_ptr<Device> next)
         background() ? ""
                      : "something below the filter does not serve requests in parallel, so "
                        "nothing can be fetched in the background";
-    control_ = std::make_unique<Control>(*engine_, *stream_, no_stream);
-    control_->add_commands(commands_);
-    if (!control_path_.empty()) {
-        server_ = std::make_unique<ControlServer>(control_path_, commands_, events_);
-    }
+    commands_ = std::make_unique<Control>(*engine_, *stream_, no_stream);
+    commands_->add_commands(control().commands());
 }
 
 void CorModule::after_fork()
@@ -309,9 +264,6 @@ void CorModule::after_fork()
     if (background()) {
         stream_->start();
     }
-    if (server_) {
-        server_->start();
-    }
 }
 
 std::shared_ptr<Device> CorModule::open(const Client& client)
@@ -327,9 +279,6 @@ std::shared_ptr<Device> CorModule::open(const Client& client)
 
 void CorModule::cleanup()
 {
-    if (server_) {
-        server_->stop(stop_limit);
-    }
     if (engine_) {
         engine_->source.stop(stop_limit);  // ends what others wait for
     }

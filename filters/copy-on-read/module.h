@@ -6,13 +6,8 @@
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "common/child/child_spec.h"
-#include "common/control/command_table.h"
-#include "common/control/control_server.h"
-#include "common/control/event_bus.h"
 #include "common/nbdkit/module.h"
 #include "filters/copy-on-read/control.h"
 #include "filters/copy-on-read/cor_device.h"
@@ -30,14 +25,11 @@ public:
         "Keeps in a local file, for good, what is read from a slow source.";
     static constexpr const char* alternative = "use nbdkit copy-on-read SOURCE cor-file=PATH";
     static constexpr const char* magic_config_key = "cor-source";
-    static const char* const config_help;
 
     static std::unique_ptr<Module> make(Form form) { return std::make_unique<CorModule>(form); }
 
-    explicit CorModule(Form form) : form_(form) {}
+    explicit CorModule(Form form);
 
-    bool config(std::string_view key, const std::string& value) override;
-    void observe(std::string_view key, const std::string& value) override;
     void config_complete() override;
     std::chrono::milliseconds timeout() const override { return options_.timeout; }
     void get_ready(std::shared_ptr<Device> next) override;
@@ -46,7 +38,7 @@ public:
     void cleanup() override;
 
 private:
-    bool config_stream(std::string_view key, const std::string& value);
+    void name_source_below();
     OpenOptions source_options() const;
     std::shared_ptr<Device> open_source() const;
     std::shared_ptr<Device> try_source(bool can_do_without) const;
@@ -54,23 +46,16 @@ private:
     void check_content(const std::optional<std::uint64_t>& expected) const;
     Source::Setup source_setup(std::shared_ptr<Device> device, const LocalCopy& copy);
 
-    const Form form_;
     Options options_;
-    std::string control_path_;
-    std::string directory_;             // where we were started
-    std::optional<ChildSpec> source_;   // plugin form
-    std::vector<std::string> below_;    // what the plugin below was told to open
+    std::optional<ChildSpec> source_;  // plugin form
 
     // What the parameters become.  The order is that of dependence.
-    EventBus events_;
     std::shared_ptr<Engine> engine_;
     std::shared_ptr<CorDevice> device_;
     std::shared_ptr<PassingDevice> passing_;
     std::unique_ptr<Keeper> keeper_;
     std::unique_ptr<Stream> stream_;
-    CommandTable commands_;
-    std::unique_ptr<Control> control_;
-    std::unique_ptr<ControlServer> server_;
+    std::unique_ptr<Control> commands_;
 };
 
 }  // namespace resilience::cor

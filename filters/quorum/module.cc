@@ -2,16 +2,12 @@
 #include "filters/quorum/module.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 #include <map>
 #include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
-
-#include "common/core/log.h"
-#include "common/core/parameter.h"
 
 namespace resilience::quorum {
 
@@ -20,8 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view child_key = "quorum-child";
-constexpr milliseconds shortest_timeout{10};
-constexpr milliseconds longest_timeout{3600 * 1000};
 constexpr std::size_t most_children = 32;
 constexpr milliseconds stop_limit{3000};
 
@@ -29,18 +23,6 @@ bool is_number(std::string_view text)
 {
     return !text.empty() && std::all_of(text.begin(), text.end(),
                                         [](char c) { return c >= '0' && c <= '9'; });
-}
-
-ReadPattern parse_read_pattern(std::string_view key, const std::string& value)
-{
-    for (const ReadPattern pattern :
-         {ReadPattern::quorum, ReadPattern::fifo, ReadPattern::fastest}) {
-        if (value == to_string(pattern)) {
-            return pattern;
-        }
-    }
-    throw SetupError(fmt::format(
-        "{}={}: Please set read-pattern as fifo or quorum (or fastest)", key, value));
 }
 
 /// A number that is too large is for Options::settle(), which has QEMU's text for it.
@@ -62,118 +44,62 @@ std::size_t parse_threshold(const std::string& value, std::size_t children)
 
 }  // namespace
 
-const char* const QuorumModule::config_help =
-    "quorum-child=<SPEC>            A replica: a path, an NBD URI or [ COMMAND ].\n"
-    "quorum-child.NAME=<SPEC>       The same, with a name (or a place, 0, 1, ...).\n"
-    "quorum-child.NAME.timeout=<T>  How long this child may take.\n"
-    "quorum-child.NAME.cache=none   Past the page cache (O_DIRECT).\n"
-    "quorum-child.NAME.lock=<BOOL>  Take QEMU's advisory locks (default true).\n"
-    "quorum-threshold=<N>           Votes needed (default: a majority).\n"
-    "quorum-read-pattern=<P>        quorum, fifo or fastest (default quorum).\n"
-    "quorum-rewrite-corrupted=<BOOL> Heal children that lose a vote (default false).\n"
-    "quorum-blkverify=<BOOL>        Two children; end on a difference (default false).\n"
-    "quorum-timeout=<T>             How long a child may take (default 10s).\n"
-    "quorum-read-only=<BOOL>        Open the children read-only (default false).\n"
-    "quorum-resync-rate=<SIZE>      Bytes per second (default 0: no limit).\n"
-    "quorum-control=<SOCKET>        Where nbdctl(1) connects to.\n"
-    "quorum-name=<NAME>             What events call the quorum (default quorum).";
-
-bool QuorumModule::config(std::string_view key, const std::string& value)
-try {
-    if (directory_.empty()) {
-        directory_ = std::filesystem::current_path();
-    }
-    if (key == child_key || key.starts_with("quorum-child.")) {
-        config_child(key, value);
-    } else if (key == "quorum-threshold") {
-        threshold_ = value;  // what is allowed depends on how many children there will be
-    } else if (key == "quorum-read-pattern") {
-        options_.read_pattern = parse_read_pattern(key, value);
-    } else if (key == "quorum-rewrite-corrupted") {
-        options_.rewrite_corrupted = parse_bool(key, value);
-    } else if (key == "quorum-blkverify") {
-        options_.blkverify = parse_bool(key, value);
-    } else if (key == "quorum-read-only") {
-        options_.read_only = parse_bool(key, value);
-    } else if (key == "quorum-timeout") {
-        options_.timeout = parse_duration(key, value, shortest_timeout, longest_timeout);
-    } else if (key == "quorum-resync-rate") {
-        options_.resync_rate = parse_size(key, value);
-    } else if (key == "quorum-control") {
-        control_path_ = parse_path(key, value, directory_);
-    } else if (key == "quorum-name") {
-        options_.name = parse_name(key, value);
-    } else {
-        return false;
-    }
-    return true;
-} catch (const std::invalid_argument& error) {
-    throw SetupError(error.what());
-}
-
-void QuorumModule::observe(std::string_view key, const std::string& value)
+QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
 {
-    if (auto identity = plugin_storage_identity(key, value, std::filesystem::current_path())) {
-        below_.push_back(std::move(*identity));
-    }
-}
-
-QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view key,
-                                                      std::string_view label)
-{
-    if (!is_name(label)) {
-        throw SetupError(
-            fmt::format("{}: '{}' is no name: use letters, digits, '-' and '_'", key, label));
-    }
-    const auto known = std::find_if(given_.begin(), given_.end(), [&](const ChildParameters& child) {
-        return child.label == label;
+    const auto spec = [this](const Given& given) {
+        labelled(given.label).spec = parse_child_parameter(given);
+    };
+    const auto timeout = [this](const Given& given) {
+        labelled(given.label).timeout = takes::parse_time(given.key, given.value);
+    };
+    const auto cache = [this](const Given& given) {
+        labelled(given.label).direct =
+            takes::which(given, std::vector<std::string>{"none", "default"}) == 0;
+    };
+    const auto lock = [this](const Given& given) {
+        labelled(given.label).lock = parse_bool(given.key, given.value);
+    };
+    const auto threshold = [this](const Given& given) {
+        threshold_ = given.value;  // what is allowed depends on how many children there will be
+    };
+    add({
+        {"quorum-child", {"<SPEC>", "", spec, ""}, "A replica: a path, an NBD URI or [ COMMAND ]"},
+        {"quorum-child.NAME", {"<SPEC>", "", spec, "this child"},
+         "The same, with a name (or a place, 0, 1, ...)"},
+        {"quorum-child.NAME.timeout", {"<T>", "", timeout, ""}, "How long this child may take"},
+        {"quorum-child.NAME.cache", {"none|default", "", cache, ""},
+         "none: past the page cache (O_DIRECT)"},
+        {"quorum-child.NAME.lock", {"<BOOL>", "true", lock, ""}, "Take QEMU's advisory locks"},
+        {"quorum-threshold", {"<N>", "", threshold, ""}, "Votes needed (default: a majority)"},
+        {"quorum-read-pattern",
+         takes::choice(options_.read_pattern, {{"quorum", ReadPattern::quorum},
+                                               {"fifo", ReadPattern::fifo},
+                                               {"fastest", ReadPattern::fastest}},
+                       "Please set read-pattern as fifo or quorum (or fastest)"),
+         "Whom a read asks"},
+        {"quorum-rewrite-corrupted", takes::truth(options_.rewrite_corrupted),
+         "Heal children that lose a vote"},
+        {"quorum-blkverify", takes::truth(options_.blkverify),
+         "Two children; end on a difference"},
+        {"quorum-timeout", takes::duration(options_.timeout), "How long a child may take"},
+        {"quorum-read-only", takes::truth(options_.read_only), "Open the children read-only"},
+        {"quorum-resync-rate", takes::size(options_.resync_rate),
+         "Bytes per second (default 0: no limit)"},
+        control().parameter("quorum-control"),
+        {"quorum-name", takes::name(options_.name), "What events call the quorum"},
     });
-    if (known != given_.end()) {
+}
+
+/// The child with this label, which may be new; without one it is surely new.
+QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view label)
+{
+    const auto known = std::ranges::find(given_, label, &ChildParameters::label);
+    if (!label.empty() && known != given_.end()) {
         return *known;
     }
     given_.push_back({});
     given_.back().label = label;
     return given_.back();
-}
-
-void QuorumModule::config_child(std::string_view key, const std::string& value)
-{
-    if (key == child_key) {
-        given_.push_back({});
-        given_.back().spec = parse_child_parameter({key, value, directory_, {}});
-        return;
-    }
-    std::string_view label = key.substr(child_key.size() + 1);
-    const std::size_t dot = label.find('.');
-    if (dot != std::string_view::npos) {
-        config_child_option(key, label.substr(0, dot), label.substr(dot + 1), value);
-        return;
-    }
-    ChildParameters& child = labelled(key, label);
-    if (child.spec) {
-        throw SetupError(fmt::format("{}={}: this child has been given already, as '{}'", key,
-                                     value, child.spec->text));
-    }
-    child.spec = parse_child_parameter({key, value, directory_, {}});
-}
-
-void QuorumModule::config_child_option(std::string_view key, std::string_view label,
-                                       std::string_view option, const std::string& value)
-{
-    ChildParameters& child = labelled(key, label);
-    if (option == "timeout") {
-        child.timeout = parse_duration(key, value, shortest_timeout, longest_timeout);
-    } else if (option == "cache") {
-        if (value != "none" && value != "default") {
-            throw SetupError(fmt::format("{}={}: expects none or default", key, value));
-        }
-        child.direct = value == "none";
-    } else if (option == "lock") {
-        child.lock = parse_bool(key, value);
-    } else {
-        throw SetupError(fmt::format("{}: '{}' is no option of a child: use timeout, cache or lock",
-                                     key, option));
-    }
 }
 
 /// Puts the children in order: those with a number at their place, the others
@@ -182,7 +108,7 @@ void QuorumModule::arrange()
 {
     std::map<std::size_t, ChildParameters> places;
     std::map<std::size_t, ChildParameters> options;  // quorum-child.0.timeout= for a bare child
-    if (form_ == Form::filter) {
+    if (form() == Form::filter) {
         places[0] = {};  // the plugin below
     }
     for (const ChildParameters& child : given_) {
@@ -193,7 +119,7 @@ void QuorumModule::arrange()
         const std::size_t place = parse_integer(key, child.label, 0, most_children - 1);
         if (!child.spec) {
             options[place] = child;
-        } else if (form_ == Form::filter && place == 0) {
+        } else if (form() == Form::filter && place == 0) {
             throw SetupError(key + ": child 0 is the plugin below the filter");
         } else if (!places.emplace(place, child).second) {
             throw SetupError(key + ": this place has been given already");
@@ -213,7 +139,7 @@ void QuorumModule::arrange()
             throw SetupError(fmt::format("Option {0} is not a valid array: there is no {0}.{1}",
                                          child_key, children_.size()));
         }
-        if (!child.spec && !(form_ == Form::filter && place == 0)) {
+        if (!child.spec && !(form() == Form::filter && place == 0)) {
             refuse_options(child.label);
         }
         if (const auto own = options.extract(place)) {
@@ -235,12 +161,13 @@ void QuorumModule::arrange()
 void QuorumModule::check_duplicates()
 {
     std::map<std::string, std::string> seen;
-    for (const std::string& identity : below_) {
+    const std::vector<std::string> below = storage_below();
+    for (const std::string& identity : below) {
         seen.emplace(identity, "the plugin below the filter");
     }
     for (ChildParameters& child : children_) {
         if (!child.spec) {
-            child.storage = below_.empty() ? "" : below_.back();
+            child.storage = below.empty() ? "" : below.back();
             continue;
         }
         child.storage = storage_identity(*child.spec);
@@ -308,34 +235,20 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
             child.spec ? open_spec(*child.spec, options_of(child), label) : next;
         opened.push_back({node_name, std::move(device), timeout_of(child), child.storage});
     }
-    reporter_ = std::make_unique<Reporter>(events_, options_.name);
+    reporter_ = std::make_unique<Reporter>(control().events(), options_.name);
     device_ = std::make_shared<QuorumDevice>(options_, std::move(opened), *reporter_, background());
 
     const auto open_for_command = [this](const ChildSpec& spec) {
         return open_spec(spec, options_of({}), "child");
     };
-    control_ = std::make_unique<Control>(*device_, open_for_command, directory_);
-    control_->add_commands(commands_);
-    if (!control_path_.empty()) {
-        server_ = std::make_unique<ControlServer>(control_path_, commands_, events_);
-    }
-}
-
-void QuorumModule::after_fork()
-{
-    device_->start();
-    if (server_) {
-        server_->start();
-    }
+    commands_ = std::make_unique<Control>(*device_, open_for_command, directory());
+    commands_->add_commands(control().commands());
 }
 
 void QuorumModule::cleanup()
 {
-    if (server_) {
-        server_->stop(stop_limit);
-    }
-    if (control_) {
-        control_->stop(stop_limit);
+    if (commands_) {
+        commands_->stop(stop_limit);
     }
     if (device_) {
         device_->stop(stop_limit);

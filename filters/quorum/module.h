@@ -9,9 +9,6 @@
 #include <vector>
 
 #include "common/child/child_spec.h"
-#include "common/control/command_table.h"
-#include "common/control/control_server.h"
-#include "common/control/event_bus.h"
 #include "common/nbdkit/module.h"
 #include "filters/quorum/control.h"
 #include "filters/quorum/options.h"
@@ -29,18 +26,15 @@ public:
         "replicas that lie, hang or die are reported, set aside and healed.";
     static constexpr const char* alternative = "nbdkit quorum SPEC SPEC...";
     static constexpr const char* magic_config_key = "quorum-child";
-    static const char* const config_help;
 
     static std::unique_ptr<Module> make(Form form) { return std::make_unique<QuorumModule>(form); }
 
-    explicit QuorumModule(Form form) : form_(form) {}
+    explicit QuorumModule(Form form);
 
-    bool config(std::string_view key, const std::string& value) override;
-    void observe(std::string_view key, const std::string& value) override;
     void config_complete() override;
     std::chrono::milliseconds timeout() const override;
     void get_ready(std::shared_ptr<Device> next) override;
-    void after_fork() override;
+    void after_fork() override { device_->start(); }
     std::shared_ptr<Device> open(const Client&) override { return device_; }
     void cleanup() override;
 
@@ -55,10 +49,7 @@ private:
         std::string storage;  ///< what storage it is, once that is known; or empty
     };
 
-    void config_child(std::string_view key, const std::string& value);
-    void config_child_option(std::string_view key, std::string_view label, std::string_view option,
-                             const std::string& value);
-    ChildParameters& labelled(std::string_view key, std::string_view label);
+    ChildParameters& labelled(std::string_view label);
     void arrange();
     void check_duplicates();
     std::chrono::milliseconds timeout_of(const ChildParameters& child) const;
@@ -66,22 +57,15 @@ private:
     std::shared_ptr<Device> open_spec(const ChildSpec& spec, const OpenOptions& options,
                                       const std::string& label) const;
 
-    const Form form_;
     Options options_;
     std::optional<std::string> threshold_;  // as it was given
-    std::string control_path_;
-    std::string directory_;               // where we were started
     std::vector<ChildParameters> given_;  // in the order of the command line
     std::vector<ChildParameters> children_;  // in child order
-    std::vector<std::string> below_;      // storage that the plugin below is told to open
 
     // What the parameters become.  The order is that of dependence.
-    EventBus events_;
     std::unique_ptr<Reporter> reporter_;
     std::shared_ptr<QuorumDevice> device_;
-    CommandTable commands_;
-    std::unique_ptr<Control> control_;
-    std::unique_ptr<ControlServer> server_;
+    std::unique_ptr<Control> commands_;
 };
 
 }  // namespace resilience::quorum

@@ -4,12 +4,8 @@
 // replication as a module of nbdkit: its parameters, and what is built of them.
 
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "common/control/command_table.h"
-#include "common/control/control_server.h"
-#include "common/control/event_bus.h"
 #include "common/nbdkit/module.h"
 #include "filters/replication/control.h"
 #include "filters/replication/pair/options.h"
@@ -26,12 +22,11 @@ public:
         "and failback (COLO's block replication).";
     static constexpr const char* alternative =
         "use a plugin that serves requests in parallel, such as file or nbd";
-    static const char* const config_help;
 
     static std::unique_ptr<Module> make(Form) { return std::make_unique<ReplicationModule>(); }
 
-    bool config(std::string_view key, const std::string& value) override;
-    void observe(std::string_view key, const std::string& value) override;
+    ReplicationModule();
+
     void config_complete() override;
     std::chrono::milliseconds timeout() const override { return options_.timeout; }
     void get_ready(std::shared_ptr<Device> next) override;
@@ -41,21 +36,14 @@ public:
     void cleanup() override;
 
 private:
-    bool config_common(std::string_view key, const std::string& value);
-    bool config_primary(std::string_view key, const std::string& value);
-    bool config_secondary(std::string_view key, const std::string& value);
     void check_side();
     void check_paths() const;
 
     Options options_;
-    std::vector<std::string> keys_;  // of one side only, as they were given
 
     // What the parameters become.  The order is that of dependence.
-    EventBus events_;
     std::unique_ptr<Side> side_;
-    CommandTable commands_;
-    std::unique_ptr<Control> control_;
-    std::unique_ptr<ControlServer> server_;
+    std::unique_ptr<Control> commands_;
 };
 
 }  // namespace resilience::replication

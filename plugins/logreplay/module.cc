@@ -5,14 +5,12 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "common/control/json.h"
 #include "common/core/log.h"
-#include "common/core/parameter.h"
 #include "plugins/logreplay/base_device.h"
 #include "plugins/logreplay/overlay_path.h"
 
@@ -26,56 +24,26 @@ constexpr std::chrono::milliseconds stop_limit{3000};
 // error than wait.
 constexpr std::chrono::milliseconds overlay_patience{3000};
 
-writelog::Discard parse_discard(std::string_view key, const std::string& value)
-{
-    if (value == "zero") {
-        return writelog::Discard::zero;
-    }
-    if (value == "keep") {
-        return writelog::Discard::keep;
-    }
-    throw SetupError(fmt::format("{}={}: expects zero or keep", key, value));
-}
-
 }  // namespace
 
-const char* const LogreplayModule::config_help =
-    "log=<FILE>                  The log (the parameter that needs no key).\n"
-    "base=<SPEC>                 What the device held before: a path, an NBD URI or\n"
-    "                            [ COMMAND ] (default: zeroes).\n"
-    "size=<SIZE>                 Of the device (default: the log or the base knows).\n"
-    "point=<STATE>               What the default export is (default end).\n"
-    "discard=zero|keep           What is read where the device discarded (default zero).\n"
-    "overlay=<FOLDER>            Keep there what clients write (default: forget it).\n"
-    "logreplay-control=<SOCKET>  Where nbdctl(1) connects to.";
-
-bool LogreplayModule::config(std::string_view key, const std::string& value)
-try {
-    const std::string directory = std::filesystem::current_path();
-    if (key == "log") {
-        if (!options_.log.empty()) {
-            throw SetupError(fmt::format("log={}: a log has been given already, '{}'; a server "
-                                         "has one", value, options_.log));
-        }
-        options_.log = parse_path(key, value, directory);
-    } else if (key == "base") {
-        options_.base = parse_child_parameter({key, value, directory, {}});
-    } else if (key == "size") {
-        options_.size = parse_size(key, value);
-    } else if (key == "point") {
-        options_.point = value;
-    } else if (key == "discard") {
-        options_.discard = parse_discard(key, value);
-    } else if (key == "overlay") {
-        options_.overlay = parse_path(key, value, directory);
-    } else if (key == "logreplay-control") {
-        options_.control = parse_path(key, value, directory);
-    } else {
-        return false;
-    }
-    return true;
-} catch (const std::invalid_argument& error) {
-    throw SetupError(error.what());
+LogreplayModule::LogreplayModule() : Module(Form::plugin, name, "logreplay-")
+{
+    ParameterValue log = takes::path(options_.log);
+    log.once = "a log";
+    add({
+        {"log", log, "The log (the parameter that needs no key)"},
+        {"base", takes::child(options_.base),
+         "What the device held before: a path, an NBD URI or [ COMMAND ] (default: zeroes)"},
+        {"size", takes::size(options_.size), "Of the device (default: the log or the base knows)"},
+        {"point", takes::text("<STATE>", options_.point), "What the default export is"},
+        {"discard",
+         takes::choice(options_.discard, {{"zero", writelog::Discard::zero},
+                                          {"keep", writelog::Discard::keep}}),
+         "What is read where the device discarded"},
+        {"overlay", takes::path(options_.overlay),
+         "A folder that keeps what clients write (default: forget it)"},
+        control().parameter("logreplay-control"),
+    });
 }
 
 void LogreplayModule::config_complete()
@@ -100,22 +68,17 @@ void LogreplayModule::get_ready(std::shared_ptr<Device>)
         }
     }
     recording_ = std::make_shared<Recording>(options_, base_);
-    commands_.add("query-status", "the log that is served: entries, flushes, marks, size", {},
-                  [this](const Json&) { return recording()->status(); });
-    commands_.add("reload", "read the log again, for entries that were added since", {},
-                  [this](const Json&) { return reload(); });
-    if (!options_.control.empty()) {
-        server_ = std::make_unique<ControlServer>(options_.control, commands_, events_);
-    }
+    CommandTable& commands = control().commands();
+    commands.add("query-status", "the log that is served: entries, flushes, marks, size", {},
+                 [this](const Json&) { return recording()->status(); });
+    commands.add("reload", "read the log again, for entries that were added since", {},
+                 [this](const Json&) { return reload(); });
 }
 
 void LogreplayModule::after_fork()
 {
     if (base_) {
         base_->start();
-    }
-    if (server_) {
-        server_->start();
     }
 }
 
@@ -173,9 +136,6 @@ std::shared_ptr<Device> LogreplayModule::open_overlay(const Recording& recording
 
 void LogreplayModule::cleanup()
 {
-    if (server_) {
-        server_->stop(stop_limit);
-    }
     std::vector<std::weak_ptr<OverlayDevice>> overlays;
     {
         const std::lock_guard lock(mutex_);

@@ -25,9 +25,6 @@
 #include <string>
 #include <vector>
 
-#include "common/control/command_table.h"
-#include "common/control/control_server.h"
-#include "common/control/event_bus.h"
 #include "common/nbdkit/module.h"
 #include "common/store/overlay_device.h"
 #include "plugins/logreplay/options.h"
@@ -43,11 +40,11 @@ public:
         "Serves any point of a dm-log-writes log, and any state that a crash there\n"
         "could have left, as an export of that name.";
     static constexpr const char* magic_config_key = "log";
-    static const char* const config_help;
 
     static std::unique_ptr<Module> make(Form) { return std::make_unique<LogreplayModule>(); }
 
-    bool config(std::string_view key, const std::string& value) override;
+    LogreplayModule();
+
     void config_complete() override;
     void get_ready(std::shared_ptr<Device> next) override;
     void after_fork() override;
@@ -66,9 +63,6 @@ private:
     mutable std::mutex mutex_;
     std::shared_ptr<const Recording> recording_;          // never null from get_ready() on
     std::vector<std::weak_ptr<OverlayDevice>> overlays_;  // those with a name
-    EventBus events_;
-    CommandTable commands_;
-    std::unique_ptr<ControlServer> server_;
 };
 
 }  // namespace resilience::logreplay

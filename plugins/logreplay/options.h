@@ -18,7 +18,6 @@ struct Options {
     writelog::Discard discard = writelog::Discard::zero;
     std::string point = "end";          ///< the state that the export "" is
     std::string overlay;                ///< folder of named overlays; empty: temporary ones
-    std::string control;                ///< path of the control socket; empty: none
 };
 
 }  // namespace resilience::logreplay
