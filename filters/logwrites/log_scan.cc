@@ -18,6 +18,8 @@
 
 #include <fmt/format.h>
 
+#include "common/core/compare.h"
+
 namespace resilience::logwrites {
 
 namespace {
@@ -45,11 +47,6 @@ std::vector<std::byte> read_start(LogStorage& storage)
     return bytes;
 }
 
-bool all_zero(const std::vector<std::byte>& bytes)
-{
-    return std::ranges::all_of(bytes, [](std::byte each) { return each == std::byte{0}; });
-}
-
 /// A disk that was given as the log by mistake must not be overwritten.
 void check_replaceable(LogStorage& storage)
 {
@@ -57,7 +54,7 @@ void check_replaceable(LogStorage& storage)
     if (bytes.empty() || writelog::decode_superblock(bytes)) {
         return;
     }
-    if (storage.fixed_size() && all_zero(bytes)) {
+    if (storage.fixed_size() && is_all_zero(bytes)) {
         return;
     }
     fail("{}: this is neither empty nor a log, and will not be overwritten: were the log and the "

@@ -27,7 +27,7 @@ bool is_zero_from(const LogFile& log, std::uint64_t position)
         const auto now =
             std::span(piece).first(std::min<std::uint64_t>(piece.size(), log.size() - position));
         log.read(position, now);
-        if (!is_zero(now)) {
+        if (!is_all_zero(now)) {
             return false;
         }
         position += now.size();
@@ -108,7 +108,7 @@ private:
     /// What no entry of any recorder can be.
     std::string impossible(const Entry& entry, std::uint64_t position) const
     {
-        if (is_zero(head_)) {
+        if (is_all_zero(head_)) {
             return "there are only zeroes";
         }
         if (entry.damaged) {
@@ -139,7 +139,7 @@ private:
                               entry.data_length < ss_ - 32;
             return good ? "" : "what stands there is no mark that anybody writes";
         }
-        if (entry.data_length != 0 || !is_zero(std::span(head_).subspan(32))) {
+        if (entry.data_length != 0 || !is_all_zero(std::span(head_).subspan(32))) {
             return "what stands there is no header: bytes that are always zero are not";
         }
         if (entry.sectors == 0 && (entry.flags != flag_flush || entry.sector != 0)) {

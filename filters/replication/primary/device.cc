@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "filters/replication/secondary/pieces.h"
+#include "common/device/pieces.h"
 
 namespace resilience::replication {
 
