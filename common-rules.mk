@@ -9,7 +9,6 @@ AM_CPPFLAGS = \
 	-I$(top_builddir) \
 	$(NBDKIT_CFLAGS) \
 	$(LIBNBD_CFLAGS) \
-	$(CRYPTO_CFLAGS) \
 	$(FMT_CFLAGS) \
 	$(XXHASH_CFLAGS) \
 	$(JSON_CFLAGS) \
@@ -47,7 +46,6 @@ common_crash = $(top_builddir)/tools/nbdcrash/libcrash.la
 common_libs = \
 	$(top_builddir)/common/libcommon.la \
 	$(LIBNBD_LIBS) \
-	$(CRYPTO_LIBS) \
 	$(FMT_LIBS) \
 	$(XXHASH_LIBS) \
 	$(NULL)

@@ -25,14 +25,6 @@ std::optional<std::size_t> first_difference(std::span<const std::byte> a,
     return std::nullopt;
 }
 
-bool is_zero(std::span<const std::byte> bytes)
-{
-    // Each byte is the same as the one before, and the first is zero.
-    return bytes.empty() ||
-           (bytes.front() == std::byte{0} &&
-            std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
-
 std::uint64_t count_differing_sectors(std::span<const std::byte> a, std::span<const std::byte> b,
                                       std::uint64_t offset)
 {

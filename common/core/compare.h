@@ -16,16 +16,13 @@ inline constexpr std::uint64_t sector_size = 512;
 std::optional<std::size_t> first_difference(std::span<const std::byte> a,
                                             std::span<const std::byte> b);
 
-/// Whether there is nothing but zeroes; also if there is nothing at all.
-bool is_zero(std::span<const std::byte> bytes);
-
 /// How many sectors of the device differ, where both buffers hold what stands
 /// at byte `offset` of it.  A sector that is only partly in the buffers counts
 /// when that part differs.
 std::uint64_t count_differing_sectors(std::span<const std::byte> a, std::span<const std::byte> b,
                                       std::uint64_t offset);
 
-/// Whether all bytes are zero; true for none.
+/// Whether there is nothing but zeroes; also if there is nothing at all.
 bool is_all_zero(std::span<const std::byte> data);
 
 }  // namespace resilience

@@ -2,12 +2,8 @@
 #include "common/core/vote.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <iterator>
-#include <optional>
-
-#include <openssl/evp.h>
 
 #include "common/core/compare.h"
 
@@ -33,11 +29,10 @@ std::size_t largest_group(std::span<const Holders> groups)
     return best;
 }
 
-/// Groups by comparing bytes, which ends at the first difference and is the
-/// cheapest way while there are at most two versions: one bad replica, nearly
-/// always.  nullopt when there is a third version.
-std::optional<std::vector<Holders>> group_by_comparison(std::span<const Ballot> ballots,
-                                                        const Holders& answered)
+/// The versions of the data among those that answered.  Comparing ends at the first
+/// difference, so it costs less than any checksum of all answers, however many
+/// versions there are, and no liar can make two of them look alike.
+std::vector<Holders> group_by_content(std::span<const Ballot> ballots, const Holders& answered)
 {
     std::vector<Holders> versions;
     for (const std::size_t i : answered) {
@@ -46,44 +41,8 @@ std::optional<std::vector<Holders>> group_by_comparison(std::span<const Ballot> 
         });
         if (known != versions.end()) {
             known->push_back(i);
-        } else if (versions.size() == 2) {
-            return std::nullopt;
         } else {
             versions.push_back({i});
-        }
-    }
-    return versions;
-}
-
-using Digest = std::array<unsigned char, 32>;
-
-std::optional<Digest> sha256(std::span<const std::byte> data)
-{
-    Digest digest{};
-    if (EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
-        return std::nullopt;
-    }
-    return digest;
-}
-
-/// Groups any number of versions, reading each answer once.  nullopt when
-/// OpenSSL has no SHA-256.
-std::optional<std::vector<Holders>> group_by_digest(std::span<const Ballot> ballots,
-                                                    const Holders& answered)
-{
-    std::vector<Holders> versions;
-    std::vector<Digest> digests;
-    for (const std::size_t i : answered) {
-        const std::optional<Digest> digest = sha256(ballots[i].data);
-        if (!digest) {
-            return std::nullopt;
-        }
-        const auto known = std::find(digests.begin(), digests.end(), *digest);
-        if (known == digests.end()) {
-            digests.push_back(*digest);
-            versions.push_back({i});
-        } else {
-            versions[known - digests.begin()].push_back(i);
         }
     }
     return versions;
@@ -125,16 +84,9 @@ Vote count_votes(std::span<const Ballot> ballots, std::size_t threshold)
         vote.error = vote_on_errors(errors);
         return vote;
     }
-    auto versions = group_by_comparison(ballots, answered);
-    if (!versions) {
-        versions = group_by_digest(ballots, answered);
-    }
-    if (!versions) {
-        vote.error = EINVAL;
-        return vote;
-    }
-    vote.agreed = versions->size() == 1;
-    elect(vote, *versions, threshold);
+    const auto versions = group_by_content(ballots, answered);
+    vote.agreed = versions.size() == 1;
+    elect(vote, versions, threshold);
     return vote;
 }
 

@@ -11,7 +11,8 @@ void append_extent(ExtentList& list, const Extent& extent)
     if (extent.length == 0) {
         return;
     }
-    if (!list.empty() && list.back().hole == extent.hole && list.back().zero == extent.zero) {
+    if (!list.empty() && list.back().hole == extent.hole && list.back().zero == extent.zero &&
+        list.back().depth == extent.depth) {
         list.back().length += extent.length;
     } else {
         list.push_back(extent);

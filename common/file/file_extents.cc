@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <optional>
 
+#include "common/device/extents.h"
+
 namespace resilience {
 
 namespace {
@@ -17,14 +19,7 @@ constexpr std::size_t max_extents = 64 * 1024;
 
 void add(ExtentList& extents, std::uint64_t length, bool hole)
 {
-    if (length == 0) {
-        return;
-    }
-    if (!extents.empty() && extents.back().hole == hole) {
-        extents.back().length += length;
-    } else {
-        extents.push_back({.length = length, .hole = hole, .zero = hole});
-    }
+    append_extent(extents, {.length = length, .hole = hole, .zero = hole});
 }
 
 /// lseek that answers `end` where there is nothing more to find, and nullopt

@@ -5,6 +5,8 @@
 #include <array>
 #include <cerrno>
 
+#include "common/device/extents.h"
+
 namespace resilience {
 
 namespace {
@@ -153,13 +155,7 @@ void NbdOperation::append_extent(std::uint64_t length, std::uint32_t flags)
         extent.hole = (flags & state_hole) != 0;
         extent.zero = (flags & state_zero) != 0;
     }
-    ExtentList& list = request_->extents;
-    if (!list.empty() && list.back().hole == extent.hole && list.back().zero == extent.zero &&
-        list.back().depth == extent.depth) {
-        list.back().length += length;
-    } else {
-        list.push_back(extent);
-    }
+    resilience::append_extent(request_->extents, extent);
 }
 
 void NbdOperation::add_extents(std::string_view context, std::uint64_t offset,

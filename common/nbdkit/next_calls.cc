@@ -6,6 +6,9 @@
 #include <memory>
 #include <vector>
 
+#include "common/device/extents.h"
+#include "common/device/pieces.h"
+
 namespace resilience {
 namespace {
 
@@ -14,7 +17,6 @@ constexpr std::uint64_t max_data = 64 << 20;
 // Where a plugin has no efficient zero, nbdkit 1.32 to 1.42.5 zero the first
 // 64 MiB of a longer request and report success for all of it.  The same
 // nbdkit may be on the far side of a network, so stay clear of the limit.
-constexpr std::uint64_t max_zero = 32 << 20;
 // Trim, cache and block status have a 32-bit length and no such fault.
 constexpr std::uint64_t max_plain = 1 << 30;
 
@@ -141,7 +143,7 @@ int zero(nbdkit_next* next, const NextFacts& facts, const Request& request)
     // of the first piece, and the others are no longer asked to be fast.
     std::uint32_t fast = request.flags.fast_zero ? NBDKIT_FLAG_FAST_ZERO : 0U;
     const int error =
-        in_pieces(request, max_zero, [&](std::uint64_t offset, std::uint32_t count, bool last) {
+        in_pieces(request, largest_zero, [&](std::uint64_t offset, std::uint32_t count, bool last) {
             const std::uint32_t flags = trim | fast | fua_flag(request, facts, last);
             int result =
                 call([&](int* err) { return next->zero(next, count, offset, flags, err); });
@@ -177,15 +179,6 @@ int cache(nbdkit_next* next, const NextFacts& facts, const Request& request)
     });
 }
 
-void append(ExtentList& list, const Extent& extent)
-{
-    if (!list.empty() && list.back().hole == extent.hole && list.back().zero == extent.zero) {
-        list.back().length += extent.length;
-    } else {
-        list.push_back(extent);
-    }
-}
-
 /// Adds what `answer` says of [offset, offset + count), and no more than that:
 /// a plugin may describe more than it was asked about.  Returns false if it
 /// says nothing of `offset`.
@@ -200,7 +193,7 @@ bool append_clipped(ExtentList& list, const nbdkit_extents* answer, std::uint64_
         if (each.offset > position || stop <= position) {
             continue;
         }
-        append(list, {stop - position, (each.type & NBDKIT_EXTENT_HOLE) != 0,
+        append_extent(list, {stop - position, (each.type & NBDKIT_EXTENT_HOLE) != 0,
                       (each.type & NBDKIT_EXTENT_ZERO) != 0});
         position = stop;
     }

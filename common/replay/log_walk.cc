@@ -147,7 +147,7 @@ private:
         }
         header_.resize(ss_);
         log_.read(position_, header_);
-        if (entry.data_length != 0 || !is_zero(std::span(header_).subspan(32))) {
+        if (entry.data_length != 0 || !is_all_zero(std::span(header_).subspan(32))) {
             return "what stands there is no header: bytes that are always zero are not";
         }
         if (entry.sectors == 0 && (entry.flags != flag_flush || entry.sector != 0)) {
@@ -228,7 +228,7 @@ bool is_zero_from(const LogSource& log, std::uint64_t position)
 {
     return position >= log.size() ||
            read_in_pieces(log, position, log.size() - position,
-                          [](std::span<const std::byte> piece) { return is_zero(piece); });
+                          [](std::span<const std::byte> piece) { return is_all_zero(piece); });
 }
 
 }  // namespace resilience::writelog

@@ -10,10 +10,10 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <random>
 
 #include <fmt/format.h>
 
+#include "common/core/random_id.h"
 #include "common/device/device.h"
 #include "common/store/durable_file.h"
 
@@ -33,12 +33,6 @@ using namespace changemap;
     fail(path, fmt::format("is damaged: {}.  What the other side missed cannot be known any more: "
                            "remove the file to have everything copied again",
                            what));
-}
-
-std::uint64_t random_id()
-{
-    std::random_device device;
-    return std::uint64_t{device()} << 32 | device();
 }
 
 /// All bits, sector by sector: a hole in a map is damage and nothing else.

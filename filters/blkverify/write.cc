@@ -3,39 +3,18 @@
 // Whatever changes the content, and flushes: done to both sides at the same
 // time, alone on the range.
 
-#include <algorithm>
 #include <cerrno>
 
+#include "common/device/pieces.h"
 #include "filters/blkverify/verify_device.h"
 
 namespace resilience::blkverify {
 
-namespace {
-
-/// Zeroes are cut into pieces, so that a reference that has to write them is
-/// not taken for frozen; and servers are known that zero only the first 64 MiB.
-constexpr std::uint64_t largest_zero = 32 << 20;
-
-}  // namespace
-
 int VerifyDevice::modify(const Request& request, std::uint32_t connection)
 {
-    Request piece = request;
-    if (request.op == Op::write) {
+    return in_pieces(request, [&](Request& piece) {
         return modify_piece(request, piece, connection);
-    }
-    // What a trim leaves is undefined, what zeroes leave is not.
-    piece.op = Op::zero;
-    piece.flags.may_trim = piece.flags.may_trim || request.op == Op::trim;
-    while (piece.offset < request.end()) {
-        piece.length = std::min(largest_zero, request.end() - piece.offset);
-        if (const int error = modify_piece(request, piece, connection)) {
-            return error;
-        }
-        piece.offset += piece.length;
-        piece.flags.fast_zero = false;  // something has changed: no way back
-    }
-    return 0;
+    });
 }
 
 int VerifyDevice::modify_piece(const Request& original, Request& piece, std::uint32_t connection)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/device/extents.h"
 #include "filters/copy-on-read/cor_device.h"
 
 namespace resilience::cor {
@@ -113,12 +114,7 @@ int CorDevice::extents(Request& request)
     const ClusterMap& map = engine_->local->map();
     request.extents.clear();
     const auto add = [&](std::uint64_t length, bool hole, bool zero) {
-        ExtentList& list = request.extents;
-        if (!list.empty() && list.back().hole == hole && list.back().zero == zero) {
-            list.back().length += length;
-        } else {
-            list.push_back({.length = length, .hole = hole, .zero = zero});
-        }
+        append_extent(request.extents, {.length = length, .hole = hole, .zero = zero});
     };
     for (std::uint64_t at = request.offset; at < request.end();) {
         const std::uint64_t first = map.touched(at, at + 1).first;

@@ -2,19 +2,17 @@
 #include "filters/copy-on-read/local_copy.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <random>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "common/core/compare.h"
-#include "common/core/log.h"
+#include "common/core/random_id.h"
 #include "common/device/device.h"
 #include "common/device/open_options.h"
 #include "common/file/file_extents.h"
@@ -71,15 +69,6 @@ UniqueFd open_locked(const std::string& path)
 bool is_empty(int fd, std::uint64_t size)
 {
     return size == 0 || (lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO);
-}
-
-std::uint64_t random_id()
-{
-    std::uint64_t id = 0;
-    if (getrandom(&id, sizeof id, 0) != sizeof id) {
-        id = std::random_device{}();
-    }
-    return id;
 }
 
 }  // namespace

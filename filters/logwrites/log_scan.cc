@@ -50,7 +50,7 @@ void check_replaceable(LogStorage& storage)
     if (bytes.empty() || writelog::decode_superblock(bytes)) {
         return;
     }
-    if (storage.fixed_size() && is_zero(bytes)) {
+    if (storage.fixed_size() && is_all_zero(bytes)) {
         return;
     }
     fail("{}: this is neither empty nor a log, and will not be overwritten: were the log and the "

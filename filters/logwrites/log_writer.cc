@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <chrono>
 #include <limits>
-#include <random>
 #include <utility>
 
+#include "common/core/random_id.h"
 #include "filters/logwrites/marks.h"
 
 namespace resilience::logwrites {
@@ -22,16 +22,6 @@ std::uint64_t now_ns()
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                           std::chrono::system_clock::now().time_since_epoch())
                                           .count());
-}
-
-std::uint32_t random_id()
-{
-    std::random_device device;
-    std::uint32_t id = 0;
-    while (id == 0) {
-        id = device();
-    }
-    return id;
 }
 
 }  // namespace
@@ -58,7 +48,7 @@ LogWriter::LogWriter(LogStorage& storage, const LogStart& start, Settings settin
 {
     if (settings_.extension && !super_extension_) {
         super_extension_ =
-            writelog::SuperExtension{settings_.device_size, now_ns(), random_id(), "logwrites"};
+            writelog::SuperExtension{settings_.device_size, now_ns(), random_id<std::uint32_t>(), "logwrites"};
     }
     log_id_ = super_extension_ ? super_extension_->log_id : 0;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/core/vote.h"
+#include "common/device/extents.h"
 #include "filters/quorum/fanout.h"
 #include "filters/quorum/read.h"
 
@@ -61,15 +62,6 @@ private:
     std::uint64_t start_ = 0;
 };
 
-void append(ExtentList& list, Extent extent)
-{
-    if (!list.empty() && list.back().zero == extent.zero && list.back().hole == extent.hole) {
-        list.back().length += extent.length;
-    } else {
-        list.push_back(extent);
-    }
-}
-
 /// Sends `request` to all of `children`, each with a Request of its own.
 void ask_all(Fanout& fan, const Children& children, const Request& request)
 {
@@ -110,7 +102,7 @@ ExtentList merge_extents(std::span<const ExtentList> lists, std::uint64_t length
         const std::uint64_t end = all_zero ? shortest_zero : longest_data;
         const bool hole = all_zero && std::all_of(walkers.begin(), walkers.end(),
                                                   [&](Walker& w) { return w.hole_until(end); });
-        append(merged, {end - position, hole, all_zero});
+        append_extent(merged, {end - position, hole, all_zero});
         position = end;
     }
     return merged;

@@ -24,27 +24,12 @@
 #include <vector>
 
 #include "common/core/vote.h"
+#include "common/device/pieces.h"
 #include "filters/quorum/read.h"
 
 namespace resilience::quorum {
 
 namespace {
-
-/// Zeroes are cut into pieces, so that a child that has to write them is not
-/// taken for frozen; and servers are known that zero only the first 64 MiB.
-constexpr std::uint64_t largest_zero = 32 << 20;
-
-/// The request as the children get it.  A trim becomes a zero that may unmap:
-/// what was trimmed may read as anything, and differently on each child.
-Request for_children(const Request& request)
-{
-    Request sent = request;
-    if (request.op == Op::trim) {
-        sent.op = Op::zero;
-        sent.flags.may_trim = true;
-    }
-    return sent;
-}
 
 /// Makes copies of a request that own their memory; the data are copied once,
 /// and only if somebody needs them.
@@ -180,21 +165,10 @@ int modify_piece(State& state, FastestReader& fastest, Request& request)
 
 int modify(State& state, FastestReader& fastest, const Request& original)
 {
-    Request request = for_children(original);
-    if (request.op == Op::write) {
-        return modify_piece(state, fastest, request);
-    }
     // Each piece holds its range alone: all of 4 GiB could take longer than
     // anybody else may wait for a range.
-    while (request.offset < original.end()) {
-        request.length = std::min(largest_zero, original.end() - request.offset);
-        if (const int error = modify_piece(state, fastest, request)) {
-            return error;
-        }
-        request.offset += request.length;
-        request.flags.fast_zero = false;  // something has changed: no way back
-    }
-    return 0;
+    return in_pieces(original,
+                     [&](Request& piece) { return modify_piece(state, fastest, piece); });
 }
 
 }  // namespace resilience::quorum

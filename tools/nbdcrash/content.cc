@@ -94,9 +94,9 @@ Copied write_sparse(Device& target, std::uint64_t offset, std::span<const std::b
             return std::min<std::uint64_t>(to_block, bytes.size() - from);
         };
         // A run of blocks that are all zero, or all not.
-        const bool zero = is_zero(bytes.subspan(at, length_at(at)));
+        const bool zero = is_all_zero(bytes.subspan(at, length_at(at)));
         std::uint64_t end = at + length_at(at);
-        while (end < bytes.size() && is_zero(bytes.subspan(end, length_at(end))) == zero) {
+        while (end < bytes.size() && is_all_zero(bytes.subspan(end, length_at(end))) == zero) {
             end += length_at(end);
         }
         Request request;

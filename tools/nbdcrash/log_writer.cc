@@ -93,7 +93,7 @@ void LogWriter::copy(std::uint64_t from, std::uint64_t length)
         source_.read(from, piece);
         for (std::size_t at = 0; at < piece.size(); at += hole_size) {
             const auto block = piece.subspan(at, std::min(hole_size, piece.size() - at));
-            if (!is_zero(block)) {
+            if (!is_all_zero(block)) {
                 write(position_ + at, block);
             }
         }

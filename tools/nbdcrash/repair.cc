@@ -27,6 +27,7 @@
 #include <fmt/format.h>
 
 #include "common/control/json.h"
+#include "common/core/compare.h"
 #include "common/core/unique_fd.h"
 #include "common/file/file_lock.h"
 #include "common/replay/log_index.h"
@@ -101,7 +102,7 @@ Found read_superblock(const RepairOptions& options)
     found.size = std::min<std::uint64_t>(raw.size(), found.bytes.size());
     const auto bytes = std::span(found.bytes).first(found.size);
     raw.read(0, bytes);
-    found.all_zero = std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+    found.all_zero = is_all_zero(bytes);
     const auto super = decode_superblock(bytes);
     if (super) {
         found.super = *super;

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/replication/pair/identity.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <random>
 #include <stdexcept>
 
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "common/core/random_id.h"
 #include "common/device/device.h"
 #include "common/format/little_endian.h"
 #include "common/store/durable_file.h"
@@ -66,10 +64,7 @@ std::string to_string(const PairId& id)
 PairId random_pair_id()
 {
     PairId id{};
-    if (getrandom(id.data(), id.size(), 0) != static_cast<ssize_t>(id.size())) {
-        std::random_device device;
-        std::ranges::generate(id, [&] { return static_cast<std::byte>(device()); });
-    }
+    fill_random(id);
     return id;
 }
 

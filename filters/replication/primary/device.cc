@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "filters/replication/pair/pieces.h"
+#include "common/device/pieces.h"
 
 namespace resilience::replication {
 

@@ -1,30 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/replication/secondary/core.h"
 
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 
 #include <fmt/format.h>
 
 #include "common/control/json.h"
 #include "common/core/log.h"
+#include "common/core/random_id.h"
 
 namespace resilience::replication {
 
 namespace {
-
-std::uint64_t random_number()
-{
-    std::uint64_t number = 0;
-    if (getrandom(&number, sizeof number, 0) != sizeof number) {
-        number = std::random_device{}();
-    }
-    return std::max<std::uint64_t>(number, 1);
-}
 
 bool has_map(const std::string& path)
 {
@@ -79,7 +69,7 @@ Core::Core(const Options& o, std::shared_ptr<Device> d, Layers layers, IdentityF
            const Identity& i, EventBus& events)
     : options(o), disk(std::move(d)), hidden(std::move(layers.hidden)),
       active(std::move(layers.active)), lock(real_clock()), reporter(o.name, events),
-      state(hidden->header().state), instance(random_number()),
+      state(hidden->header().state), instance(random_id()),
       grain_(std::max(hidden->cluster_size(), active->cluster_size())),
       identity_file_(std::move(file)), identity_(i), consistent_(i.consistent)
 {
@@ -159,8 +149,8 @@ Layers open_layers(const Options& options, std::uint64_t size, Identity& identit
     LayerHeader header;
     header.cluster_size = options.cluster_size;
     header.device_size = size;
-    header.id = random_number();
-    header.partner = random_number();
+    header.id = random_id();
+    header.partner = random_id();
     LayerHeader partner = header;
     std::swap(partner.id, partner.partner);
     partner.kind = LayerKind::active;

@@ -6,7 +6,7 @@
 
 #include "common/core/compare.h"
 #include "common/device/buffer_pool.h"
-#include "filters/replication/pair/pieces.h"
+#include "common/device/pieces.h"
 
 namespace resilience::replication {
 

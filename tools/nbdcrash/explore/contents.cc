@@ -90,7 +90,7 @@ ContentValue Contents::value_over(const ContentMap& map, Device& device) const
             std::ranges::fill(sector, std::byte{0});
             request.into = std::span(sector).first(request.length);
             require(device, request);
-            if (base_ != nullptr || !is_zero(sector)) {
+            if (base_ != nullptr || !is_all_zero(sector)) {
                 sum += hash(sector, at / sector_size_);
             }
         }
@@ -233,7 +233,7 @@ ContentValue Contents::hash_log(const Piece& piece)
         }
         for (std::uint64_t in = 0; in < length; in += sector_size_) {
             const auto sector = bytes.subspan(in, sector_size_);
-            if (base_ != nullptr || !is_zero(sector)) {
+            if (base_ != nullptr || !is_all_zero(sector)) {
                 sum += hash(sector, (piece.offset + at + in) / sector_size_);
             }
         }
@@ -252,7 +252,7 @@ ContentValue Contents::value_of_sector(const ContentMap& map, std::uint64_t offs
         throw ToolError(fmt::format("byte {} of a state cannot be read: {}", offset,
                                     std::strerror(error)));
     }
-    if (base_ == nullptr && is_zero(sector)) {
+    if (base_ == nullptr && is_all_zero(sector)) {
         return {};
     }
     return hash(sector, offset / sector_size_);

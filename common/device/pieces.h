@@ -6,23 +6,24 @@
 
 #include "common/device/request.h"
 
-namespace resilience::replication {
+namespace resilience {
 
-/// Zeroes go to the disks in pieces of at most this: a request may be of 4 GiB and
-/// holds its range meanwhile, a server can take long for a large one, and some zero
-/// less than they were told beyond 64 MiB.
-constexpr std::uint64_t largest_zero = 32 << 20;
+/// Zeroes go to devices in pieces of at most this many bytes: a request may be of
+/// 4 GiB and holds its range meanwhile, a device that has to write them is not to be
+/// taken for one that hangs, and some zero less than they were told beyond 64 MiB.
+inline constexpr std::uint64_t largest_zero = 32 << 20;
 
 /// Calls `carry_out(Request&)` for a write as it is, and for a zero or trim piece by
-/// piece, until one fails.  A trim becomes a zero that may unmap, so that both sides
-/// have the same content.  Returns 0 or the errno value of the piece that failed.
+/// piece, until one fails.  A trim becomes a zero that may unmap, because what a trim
+/// leaves may differ from one device to the next.  Returns 0 or the errno value of
+/// the piece that failed.
 template <typename CarryOut>
-int in_pieces(Request& request, CarryOut carry_out)
+int in_pieces(const Request& request, CarryOut carry_out)
 {
-    if (request.op == Op::write) {
-        return carry_out(request);
-    }
     Request piece = request;
+    if (request.op == Op::write) {
+        return carry_out(piece);
+    }
     piece.op = Op::zero;
     piece.flags.may_trim = request.flags.may_trim || request.op == Op::trim;
     while (piece.offset < request.end()) {
@@ -36,4 +37,4 @@ int in_pieces(Request& request, CarryOut carry_out)
     return 0;
 }
 
-}  // namespace resilience::replication
+}  // namespace resilience
