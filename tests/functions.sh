@@ -322,6 +322,10 @@ trap 'exit 130' INT
 trap 'exit 129' HUP
 _skip_what_is_left_out
 
+# Shells that nbdkit's script plugins start inherit the sanitizers' runtimes, and
+# the thread sanitizer's does not live through that.
+scripts_work() { [[ $sanitizer_preload != *libtsan* ]]; }
+
 # ---- waiting -----------------------------------------------------------------
 
 # wait_for SECONDS COMMAND...: until the command succeeds, looking every 50 ms.
