@@ -17,7 +17,7 @@ struct OpenOptions {
     std::chrono::milliseconds timeout{10000};
     /// How people ask for `writable` to be false, for messages: "NAME-read-only=true".
     /// Empty: there is no way (nbdkit -r makes only the export read-only).
-    std::string read_only_by;
+    std::string read_only_by = {};
 };
 
 }  // namespace resilience
