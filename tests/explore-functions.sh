@@ -12,6 +12,7 @@
 
 . "${BASH_SOURCE[0]%/*}/nbdcrash-functions.sh"
 
+[ "$have_fuse" = yes ] || skip_all "nbdcrash was built without libfuse"
 requires_root
 [ -c /dev/fuse ] || skip_all "no FUSE here"
 

@@ -28,6 +28,3 @@ nbd_request()
 # log_has NAME REGEX: the server's messages hold a match.
 log_has() { grep -q -E "$2" "$tmpdir/$1.log"; }
 
-# Shells that nbdkit's script plugins start inherit the sanitizers' runtimes, and
-# the thread sanitizer's does not live through that.
-scripts_work() { [[ $sanitizer_preload != *libtsan* ]]; }

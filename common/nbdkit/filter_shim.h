@@ -146,7 +146,8 @@ private:
             return;
         }
         shim::set_up("load", [] {
-            state_ = new shim::FilterState({M::name, alternative(), M::make(Form::filter)});
+            state_ = new shim::FilterState(
+                {M::name, alternative(), M::first_parameter, M::make(Form::filter)});
         });
     }
 

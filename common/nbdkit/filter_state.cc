@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/nbdkit/filter_state.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,6 +21,12 @@ namespace {
 // forgotten to.
 constexpr std::chrono::seconds last_stop{1};
 
+/// Plugins of nbdkit's that take one bare word.  Of several they use the last,
+/// without a word; others make one disk of them (split, iso).
+constexpr std::string_view takes_one[] = {"curl", "data", "file", "full", "memory",
+                                          "nbd", "null", "partitioning", "pattern", "random",
+                                          "sparse-random", "ssh", "tmpdisk", "torrent"};
+
 }  // namespace
 
 const char* describe_with_version(const char* description)
@@ -29,7 +38,7 @@ const char* describe_with_version(const char* description)
 
 FilterState::FilterState(Parts parts)
     : name_(std::move(parts.name)), alternative_(std::move(parts.alternative)),
-      module_(std::move(parts.module))
+      first_parameter_(std::move(parts.first_parameter)), module_(std::move(parts.module))
 {
 }
 
@@ -51,9 +60,35 @@ void FilterState::config_complete(nbdkit_backend* nxdata)
             "nbdkit's nbd plugin, or use the plugin alone with the SPEC '[ nbdkit {0} ... ]'",
             name_));
     }
+    check_bare_words();
     // The only place before the fork where nbdkit says what is below us.
     backend_ = nxdata;
     module_->config_complete();
+}
+
+/// nbdkit gives bare words to the plugin: in `--filter=quorum file a b c` there is
+/// no replica, but a plugin that serves c alone.
+void FilterState::check_bare_words() const
+{
+    const std::string plugin = plugin_name();
+    const std::string key = plugin_magic_key();
+    const auto given = [&](const auto& parameter) { return parameter.first == key; };
+    if (std::ranges::find(takes_one, plugin) == std::end(takes_one) ||
+        std::ranges::count_if(module_->below(), given) < 2) {
+        return;
+    }
+    std::string words;
+    std::string last;
+    for (const auto& [name, value] : module_->below()) {
+        if (name == key) {
+            words += fmt::format("{}{}={}", words.empty() ? "" : ", ", key, value);
+            last = value;
+        }
+    }
+    throw SetupError(fmt::format(
+        "{}: words without a name go to the plugin {} below, which takes one and was given {}: "
+        "what is for this filter is given by name, such as {}={}",
+        name_, plugin, words, first_parameter_, last));
 }
 
 void FilterState::get_ready(int thread_model)

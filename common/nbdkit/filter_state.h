@@ -43,6 +43,7 @@ public:
     struct Parts {
         std::string name;
         std::string alternative;  ///< what to use instead where this filter cannot work
+        std::string first_parameter;  ///< "quorum-child": what a bare word may have meant
         std::unique_ptr<Module> module;
     };
     explicit FilterState(Parts parts);
@@ -64,8 +65,11 @@ public:
     void close(FilterConnection* connection) noexcept;
 
 private:
+    void check_bare_words() const;
+
     const std::string name_;
     const std::string alternative_;
+    const std::string first_parameter_;
     const std::unique_ptr<Module> module_;
     nbdkit_backend* backend_ = nullptr;  ///< what is below us
     bool started_ = false;               ///< after_fork() has been called

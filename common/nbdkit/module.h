@@ -13,6 +13,8 @@
 //       static constexpr const char* longname = "nbdkit quorum";
 //       static constexpr const char* description = "...";      // one paragraph
 //       static constexpr const char* magic_config_key = "quorum-child";  // plugin form
+//       static constexpr const char* first_parameter = "quorum-child";  // filter form:
+//                                                       // what a bare word may have meant
 //       static constexpr const char* alternative = "use ...";  // optional: what to do
 //                               // where the filter form cannot work; ends a message
 //       static std::unique_ptr<Module> make(Form form);
@@ -134,6 +136,9 @@ public:
     /// For the shims, before get_ready().
     void set_background(bool possible) { background_ = possible; }
 
+    /// What was told to those below: keys and values, in the order of the command line.
+    const std::vector<std::pair<std::string, std::string>>& below() const { return below_; }
+
 protected:
     Form form() const { return form_; }
     /// For the constructor: adds rows.
@@ -143,8 +148,6 @@ protected:
     }
     /// Where the user was; absolute.
     const std::string& directory() const { return directory_; }
-    /// What was told to those below: keys and values, in the order of the command line.
-    const std::vector<std::pair<std::string, std::string>>& below() const { return below_; }
     /// What the plugin below serves, as far as that is known: storage_identity().
     std::vector<std::string> storage_below() const;
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/nbdkit/next_context.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -14,7 +17,43 @@
 namespace resilience {
 namespace {
 
+/// Between two looks; and between attempts to open, of which each next one waits
+/// twice as long: nbdkit and the plugin log every one that fails.
 constexpr std::chrono::seconds retry_after{1};
+constexpr std::chrono::seconds longest_retry{8};
+
+/// Errors that are about a connection, not about the request or the medium.
+bool is_about_connection(int error)
+{
+    return error == ENOTCONN || error == ESHUTDOWN || error == EPIPE || error == ECONNRESET ||
+           error == ECONNABORTED || error == ECONNREFUSED || error == EBADF;
+}
+
+/// What a plugin that has lost its server may fail a request with.  The others
+/// are answers: that there is no space, that it is not allowed.
+bool is_suspicious(int error)
+{
+    return is_about_connection(error) || error == EIO || error == EINVAL || error == ETIMEDOUT;
+}
+
+/// No answer of a plugin to the read of a block: nobody serves it.
+bool is_unanswered(int error) { return is_about_connection(error) || error == EINVAL; }
+
+/// Returns 0 or an errno.
+int read_a_block(nbdkit_next* next, const NextFacts& facts)
+{
+    const std::uint64_t length =
+        std::min<std::uint64_t>(std::max<std::uint32_t>(facts.limits.minimum, 512), facts.size);
+    if (length == 0) {
+        return 0;
+    }
+    std::vector<std::byte> block(length);
+    Request request;
+    request.op = Op::read;
+    request.length = length;
+    request.into = block;
+    return carry_out(next, facts, request);
+}
 
 }  // namespace
 
@@ -29,25 +68,28 @@ public:
         } else if (shared_.link_ != Link::up) {
             error_ = ENOTCONN;
         } else {
-            ++shared_.users_;
+            context_ = shared_.context_;
+            ++context_->users;
         }
     }
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
     ~Use()
     {
-        if (error_ != 0) {
+        if (!context_) {
             return;
         }
         const std::lock_guard lock(shared_.mutex_);
-        if (--shared_.users_ == 0 && shared_.stopping_) {
+        if (--context_->users == 0 && (shared_.stopping_ || context_ != shared_.context_)) {
             shared_.changed_.notify_all();
         }
     }
     int error() const { return error_; }
+    const Context& context() const { return *context_; }
 
 private:
     SharedNext& shared_;
+    std::shared_ptr<Context> context_;
     int error_ = 0;
 };
 
@@ -121,53 +163,148 @@ void SharedNext::resume()
 int SharedNext::execute(Request& request)
 {
     const Use use(*this);
-    // context_ and facts_ are constant from the moment the link is up until
-    // the last Use is gone.
-    return use.error() != 0 ? use.error() : carry_out(context_, facts_, request);
+    if (use.error() != 0) {
+        return use.error();
+    }
+    const int error = carry_out(use.context().next, use.context().facts, request);
+    if (is_suspicious(error)) {
+        suspect(use.context(), error);
+    }
+    return error;
+}
+
+/// Whoever sees the error of a lost connection must see the link down, too.
+void SharedNext::suspect(const Context& context, int error)
+{
+    const std::lock_guard lock(mutex_);
+    if (&context != context_.get() || stopping_) {
+        return;  // it has been replaced meanwhile
+    }
+    if (is_about_connection(error) && link_ == Link::up) {
+        lose(std::strerror(error));
+    }
+    suspected_ = true;
+    changed_.notify_all();
+}
+
+void SharedNext::lose(const std::string& error)
+{
+    link_ = Link::down;
+    late_ = true;
+    error_ = "the plugin below the filter has lost its connection: " + error;
+    log::error("{}: {}", name_, error_);
 }
 
 void SharedNext::serve()
 {
     std::unique_lock lock(mutex_);
-    open_until_done(lock);
-    changed_.wait(lock, [this] { return stopping_ && users_ == 0; });
-    nbdkit_next* context = std::exchange(context_, nullptr);
-    lock.unlock();
-    if (context != nullptr && context->finalize(context) == 0) {
-        nbdkit_next_context_close(context);
+    while (!stopping_) {
+        if (!context_) {
+            open_until_done(lock);
+        } else if (suspected_) {
+            look(lock);
+        } else {
+            changed_.wait(lock);
+        }
+        close_retired(lock);
     }
-    lock.lock();
+    if (context_) {
+        retired_.push_back(std::move(context_));
+    }
+    while (!retired_.empty()) {
+        changed_.wait(lock, [this] {
+            return std::ranges::any_of(retired_, [](const auto& old) { return old->users == 0; });
+        });
+        close_retired(lock);
+    }
     ended_ = true;
     changed_.notify_all();
 }
 
+/// Closes those that no request uses any more.
+void SharedNext::close_retired(std::unique_lock<std::mutex>& lock)
+{
+    for (;;) {
+        const auto unused =
+            std::ranges::find_if(retired_, [](const auto& old) { return old->users == 0; });
+        if (unused == retired_.end()) {
+            return;
+        }
+        nbdkit_next* next = (*unused)->next;
+        retired_.erase(unused);
+        lock.unlock();
+        close(next);
+        lock.lock();
+    }
+}
+
 void SharedNext::open_until_done(std::unique_lock<std::mutex>& lock)
 {
-    while (!stopping_) {
-        NextFacts facts;
+    for (std::chrono::seconds pause = retry_after; !stopping_;
+         pause = std::min(2 * pause, longest_retry)) {
         std::string error;
+        const bool reads = late_;
         lock.unlock();
-        nbdkit_next* context = open(facts, error);
+        std::shared_ptr<Context> context = open(error);
+        if (context && reads && is_unanswered(read_a_block(context->next, context->facts))) {
+            error = "the plugin below the filter opens, but does not serve";
+            close(context->next);
+            context = nullptr;
+        }
         lock.lock();
         tried_ = true;
-        if (context != nullptr) {
-            context_ = context;
-            facts_ = facts;
-            if (!stopping_) {
-                link_ = late_ ? Link::returned : Link::up;
-                error_ = late_ ? "the plugin below the filter is back" : "";
-            }
-            changed_.notify_all();
+        if (context) {
+            use(std::move(context));
             return;
         }
         late_ = true;
         error_ = error;
         changed_.notify_all();
-        changed_.wait_for(lock, retry_after, [this] { return stopping_; });
+        changed_.wait_for(lock, pause, [this] { return stopping_; });
     }
 }
 
-nbdkit_next* SharedNext::open(NextFacts& facts, std::string& error) const
+void SharedNext::use(std::shared_ptr<Context> context)
+{
+    context_ = std::move(context);
+    if (!stopping_) {
+        link_ = late_ ? Link::returned : Link::up;
+        error_ = late_ ? "the plugin below the filter is back" : "";
+    }
+    changed_.notify_all();
+}
+
+/// Finds out whether the context still serves; if not, another one takes its place.
+void SharedNext::look(std::unique_lock<std::mutex>& lock)
+{
+    suspected_ = false;
+    const std::shared_ptr<Context> old = context_;
+    lock.unlock();
+    const int error = read_a_block(old->next, old->facts);
+    std::string why;
+    std::shared_ptr<Context> fresh = error == 0 ? nullptr : open(why);
+    const int now = fresh ? read_a_block(fresh->next, fresh->facts) : error;
+    lock.lock();
+    // What fails in the same way through a new context is the medium.
+    const bool serves = error == 0 || (fresh && now != 0 && !is_unanswered(error));
+    if (!serves && link_ == Link::up) {
+        lose(why.empty() ? std::strerror(error) : why);
+    }
+    if (serves && link_ == Link::down) {
+        use(old);
+    } else if (!serves) {
+        retired_.push_back(std::move(context_));
+        context_ = nullptr;
+    }
+    if (fresh && !serves && !is_unanswered(now)) {
+        use(std::move(fresh));
+    } else if (fresh) {
+        retired_.push_back(std::move(fresh));
+    }
+    changed_.wait_for(lock, retry_after, [this] { return stopping_; });
+}
+
+std::shared_ptr<SharedNext::Context> SharedNext::open(std::string& error) const
 {
     nbdkit_next* next = nullptr;
     {
@@ -178,18 +315,24 @@ nbdkit_next* SharedNext::open(NextFacts& facts, std::string& error) const
         error = "the plugin below the filter could not be opened";
         return nullptr;
     }
-    if (next->prepare(next) == -1 || !learn(next, facts)) {
+    auto context = std::make_shared<Context>(Context{next, {}});
+    if (next->prepare(next) == -1 || !learn(next, context->facts)) {
         error = "the plugin below the filter does not answer questions about itself";
-    } else if (facts.size != expected_.size) {
+    } else if (context->facts.size != expected_.size) {
         error = fmt::format("the plugin below the filter has {} bytes now, it had {}",
-                            facts.size, expected_.size);
+                            context->facts.size, expected_.size);
     } else {
-        return next;
+        return context;
     }
+    close(next);
+    return nullptr;
+}
+
+void SharedNext::close(nbdkit_next* next)
+{
     if (next->finalize(next) == 0) {
         nbdkit_next_context_close(next);
     }
-    return nullptr;
 }
 
 }  // namespace resilience

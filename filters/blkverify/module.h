@@ -17,6 +17,7 @@ namespace resilience::blkverify {
 class BlkverifyModule final : public Module {
 public:
     static constexpr const char* name = "blkverify";
+    static constexpr const char* first_parameter = "blkverify-raw";
     static constexpr const char* longname = "nbdkit blkverify";
     static constexpr const char* description =
         "Compares a device under test with a reference that is known to be right,\n"

@@ -20,6 +20,7 @@ namespace resilience::cor {
 class CorModule final : public Module {
 public:
     static constexpr const char* name = "copy-on-read";
+    static constexpr const char* first_parameter = "cor-file";
     static constexpr const char* longname = "nbdkit copy-on-read";
     static constexpr const char* description =
         "Keeps in a local file, for good, what is read from a slow source.";

@@ -21,6 +21,7 @@ namespace resilience::logwrites {
 class LogwritesModule final : public Module {
 public:
     static constexpr const char* name = "logwrites";
+    static constexpr const char* first_parameter = "logwrites-log";
     static constexpr const char* longname = "nbdkit logwrites";
     static constexpr const char* description =
         "Records every change of a device in the format of Linux's dm-log-writes, so\n"

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "common/core/log.h"
+
 namespace resilience::quorum {
 
 namespace {
@@ -234,6 +236,11 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
         std::shared_ptr<Device> device =
             child.spec ? open_spec(*child.spec, options_of(child), label) : next;
         opened.push_back({node_name, std::move(device), timeout_of(child), child.storage});
+    }
+    if (opened.size() == 1) {
+        log::warning("{}: there is one child: nothing is compared with it, and nothing is left when "
+                     "it fails; others are given as {}=SPEC, or added with nbdctl child-add",
+                     options_.name, child_key);
     }
     reporter_ = std::make_unique<Reporter>(control().events(), options_.name);
     device_ = std::make_shared<QuorumDevice>(options_, std::move(opened), *reporter_, background());

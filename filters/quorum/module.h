@@ -20,6 +20,7 @@ namespace resilience::quorum {
 class QuorumModule final : public Module {
 public:
     static constexpr const char* name = "quorum";
+    static constexpr const char* first_parameter = "quorum-child";
     static constexpr const char* longname = "nbdkit quorum";
     static constexpr const char* description =
         "Keeps a device on several replicas: writes go to all, reads are voted on,\n"

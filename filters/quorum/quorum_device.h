@@ -37,7 +37,7 @@ struct NewChild {
     std::string node_name;  ///< empty: as its place in the quorum, "children.N"
     std::shared_ptr<Device> device;
     std::chrono::milliseconds timeout{10000};
-    std::string storage;  ///< by storage_identity(), if that is known
+    std::string storage = {};  ///< by storage_identity(), if that is known
 };
 
 class QuorumDevice final : public BlockingDevice {

@@ -16,6 +16,7 @@ namespace resilience::replication {
 class ReplicationModule final : public Module {
 public:
     static constexpr const char* name = "replication";
+    static constexpr const char* first_parameter = "replication-secondary";
     static constexpr const char* longname = "nbdkit replication";
     static constexpr const char* description =
         "Keeps a second disk on another host that can take over: checkpoints, failover\n"

@@ -121,7 +121,7 @@ public:
                   const auto colon = std::min(given.value.find(':'), given.value.size() - 1);
                   faults_.fails = parse_op(given.key, given.value.substr(0, colon));
                   faults_.error = static_cast<int>(
-                      parse_integer(given.key, given.value.substr(colon + 1), 1, 1000));
+                      parse_integer(given.key, given.value.substr(colon + 1), 1, 100000));
               }, {}},
              "Fail this operation with errno N"},
             {"pass-extend-extents", takes::size(faults_.extend_extents),

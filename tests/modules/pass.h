@@ -20,6 +20,7 @@ struct PassModule {
     static constexpr const char* description =
         "Hands all requests on; exists to test what lies around it.";
     static constexpr const char* magic_config_key = "pass-child";
+    static constexpr const char* first_parameter = "pass-fail";
     static constexpr const char* alternative = "use the plugin form 'nbdkit pass SPEC'";
     static std::unique_ptr<Module> make(Form form);
 };

@@ -182,7 +182,8 @@ void Checker::kill_rest() const
     }
 }
 
-/// Whether there were any.
+/// Whether to look again: who has ended leaves us its children, of which the list
+/// that we have read may know nothing yet.
 bool Checker::kill_orphans() const
 {
     // Orphans are given to the first thread of the process, and that one has no
@@ -192,6 +193,7 @@ bool Checker::kill_orphans() const
     bool found = false;
     for (pid_t pid = 0; list >> pid;) {
         if (::waitpid(pid, nullptr, WNOHANG) == pid) {
+            found = true;
             continue;
         }
         std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);

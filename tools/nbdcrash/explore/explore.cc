@@ -2,7 +2,10 @@
 
 // explore: checks the states that a crash could have left behind.
 
+#include <unistd.h>
+
 #include <chrono>
+#include <cstdio>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -10,11 +13,10 @@
 #include <fmt/format.h>
 
 #include "common/control/json.h"
+#include "tools/common/progress_line.h"
 #include "tools/nbdcrash/commands.h"
 #include "tools/nbdcrash/explore/explore_options.h"
-#include "tools/nbdcrash/explore/progress.h"
 #include "tools/nbdcrash/explore/report.h"
-#include "tools/nbdcrash/explore/report_folder.h"
 #include "tools/nbdcrash/output.h"
 
 namespace resilience::nbdcrash {
@@ -25,6 +27,63 @@ namespace {
 constexpr int list_version = 2;
 /// Bad states, for people.
 constexpr std::size_t most_printed = 100;
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds progress_interval{200};
+constexpr unsigned progress_columns = 20;
+
+/// How far an exploration is, on stderr if that is a terminal.
+class StateProgress {
+public:
+    StateProgress(const writelog::LogIndex& index, const StateOptions& states);
+    StateProgress(const StateProgress&) = delete;
+    StateProgress& operator=(const StateProgress&) = delete;
+    ~StateProgress();
+
+    /// Cheap.
+    void show(const Report& report);
+
+private:
+    const bool terminal_;
+    std::uint64_t total_ = 0;
+    std::chrono::steady_clock::time_point begin_;
+    std::chrono::steady_clock::time_point next_;
+    std::uint64_t listed_ = 0;
+    bool drawn_ = false;
+};
+
+StateProgress::StateProgress(const writelog::LogIndex& index, const StateOptions& states)
+    : terminal_(::isatty(STDERR_FILENO) == 1), begin_(SteadyClock::now()), next_(begin_ + progress_interval)
+{
+    if (terminal_) {
+        total_ = count_states(index, states);
+    }
+}
+
+StateProgress::~StateProgress()
+{
+    if (drawn_) {
+        std::fputs("\r\033[K", stderr);
+    }
+}
+
+void StateProgress::show(const Report& report)
+{
+    listed_++;
+    const auto now = SteadyClock::now();
+    if (!terminal_ || now < next_) {
+        return;
+    }
+    next_ = now + progress_interval;
+    const double seconds = std::chrono::duration<double>(now - begin_).count();
+    std::fprintf(stderr, "\r\033[K%s%s",
+                 tools::progress_bar(listed_, total_, progress_columns).c_str(),
+                 fmt::format("{} of {} states, {} bad, {:.0f} checks/s", listed_, total_,
+                             report.bad(), static_cast<double>(report.checked()) / seconds)
+                     .c_str());
+    drawn_ = true;
+}
 
 /// What decides about the results, so that a report can be repeated.
 Json question(const Subject& subject, const ExploreOptions& options, const StateOptions& states)

@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 
 #include "tools/nbdcrash/commands.h"
-#include "tools/nbdcrash/explore/report_folder.h"
+#include "tools/nbdcrash/explore/report.h"
 #include "tools/nbdcrash/tool_error.h"
 
 namespace resilience::nbdcrash {

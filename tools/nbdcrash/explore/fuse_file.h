@@ -26,6 +26,9 @@ namespace resilience::nbdcrash {
 
 class FuseFile {
 public:
+    /// Throws SetupError if this program was built without libfuse.
+    static void require();
+
     /// Mounts at `folder`, which exists.  `for_all`: other users can use it.
     /// Throws SetupError, which says what to do.
     FuseFile(const std::string& folder, std::uint64_t size, bool for_all);

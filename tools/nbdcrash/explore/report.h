@@ -80,4 +80,13 @@ private:
 /// Writes a file as a whole or not at all.  Throws ToolError.
 void write_file(const std::string& path, const std::string& text);
 
+/// Throws ToolError.
+void make_report_folder(const std::string& folder);
+
+/// Makes `folder` if it is not there, and in it: report.json; junit.xml, for
+/// continuous integration; states.txt, the bad states, one a line; picture.svg;
+/// and index.html, for people, which needs no other file and no network.
+/// `json` is report.json().  Throws ToolError.
+void write_report_folder(const Report& report, const Json& json, const std::string& folder);
+
 }  // namespace resilience::nbdcrash

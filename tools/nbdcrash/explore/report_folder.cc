@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/nbdcrash/explore/report_folder.h"
+#include "tools/nbdcrash/explore/report.h"
 
 #include <filesystem>
 

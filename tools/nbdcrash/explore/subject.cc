@@ -85,6 +85,7 @@ void require_check(const CheckOptions& options)
         throw ToolError("--check or --oracle is needed: the command that decides, such as --check "
                         "'e2fsck -fn {dev}'");
     }
+    FuseFile::require();
 }
 
 Subject::Subject(const SubjectOptions& options)

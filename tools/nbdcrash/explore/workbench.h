@@ -16,7 +16,7 @@
 #include "tools/nbdcrash/explore/checker.h"
 #include "tools/nbdcrash/explore/fuse_file.h"
 #include "tools/nbdcrash/explore/mount_space.h"
-#include "tools/nbdcrash/explore/nbd_server.h"
+#include "tools/nbdcrash/explore/spawn.h"
 
 namespace resilience::nbdcrash {
 
