@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <limits>
+#include <system_error>
 #include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "common/core/random_id.h"
 #include "filters/logwrites/marks.h"
@@ -24,6 +27,19 @@ std::uint64_t now_ns()
                                           .count());
 }
 
+/// Of this recording.  Its count is filled in when it is written.
+writelog::Superblock super_of(const LogStart& start, const LogWriter::Settings& settings)
+{
+    writelog::Superblock super;
+    super.sector_size = start.sector_size;
+    super.extension = start.extension;
+    if (settings.extension && !super.extension) {
+        super.extension = writelog::SuperExtension{settings.device_size, now_ns(),
+                                                   random_id<std::uint32_t>(), "logwrites"};
+    }
+    return super;
+}
+
 }  // namespace
 
 std::string_view to_string(State state)
@@ -40,17 +56,11 @@ std::string_view to_string(State state)
 // One sector is kept back, for the mark that says how the recording ended.
 LogWriter::LogWriter(LogStorage& storage, const LogStart& start, Settings settings)
     : storage_(storage), start_(start), settings_(std::move(settings)),
-      sector_size_(start.sector_size),
-      zeroes_(std::make_unique<std::byte[]>(start.sector_size)),
-      super_extension_(start.extension), sequence_(start.sequence),
-      space_(storage, start.position, start.sector_size), next_(start.entries),
-      gap_(std::numeric_limits<std::uint64_t>::max())
+      sector_size_(start.sector_size), super_(super_of(start_, settings_)),
+      output_(storage, start.sector_size, settings_.extension), sequence_(start.sequence),
+      space_(storage, start.position, start.sector_size), slots_(start.entries),
+      counter_(output_, slots_, super_, settings_.sync)
 {
-    if (settings_.extension && !super_extension_) {
-        super_extension_ =
-            writelog::SuperExtension{settings_.device_size, now_ns(), random_id<std::uint32_t>(), "logwrites"};
-    }
-    log_id_ = super_extension_ ? super_extension_->log_id : 0;
 }
 
 int LogWriter::begin()
@@ -59,7 +69,7 @@ int LogWriter::begin()
         return error;
     }
     // First of all the count: an older one must not stand over new entries.
-    if (const int error = write_super(start_.entries)) {
+    if (const int error = counter_.write(start_.entries)) {
         return error;
     }
     return mark(start_mark, 0, true);
@@ -77,10 +87,8 @@ int LogWriter::admit(std::span<const LogItem> items, Admission& admission)
 {
     std::uint64_t bytes = 0;
     for (const LogItem& item : items) {
-        const std::uint64_t body =
-            item.entry.has_body() ? item.entry.sectors * sector_size_ : 0;
-        const bool free = item.hole && body >= large_hole && space_.holes_are_free();
-        bytes += sector_size_ + (free ? 0 : body);
+        const Run body = body_of(item);
+        bytes += sector_size_ + (body.hole ? 0 : body.length);
     }
     Lock lock(mutex_);
     if (const int error = refusal()) {
@@ -99,6 +107,13 @@ int LogWriter::admit(std::span<const LogItem> items, Admission& admission)
     admission.writer_ = this;
     admission.bytes_ = bytes;
     return 0;
+}
+
+/// What `item` needs behind its header.
+Run LogWriter::body_of(const LogItem& item) const
+{
+    const std::uint64_t length = item.entry.has_body() ? item.entry.sectors * sector_size_ : 0;
+    return {0, length, item.hole && length >= large_hole && space_.holes_are_free()};
 }
 
 Stamp LogWriter::issue() { return {++sequence_, now_ns()}; }
@@ -121,12 +136,11 @@ int LogWriter::append(Admission& admission, std::span<LogItem> items, const Stam
     if (entry != nullptr) {
         *entry = slot.first;
     }
-    const int error = write_items(slot.position, items);
+    const int error = output_.write(slot.position, items);
     if (const int result = finish(slot, error); error != 0) {
         return result;
     }
-    return promised ? commit(slot.first + slot.count, durable)
-                    : commit_if_due(slot.first, slot.count);
+    return promised ? commit(slot.first + slot.count, durable) : commit_if_due(slot);
 }
 
 int LogWriter::mark(std::string_view name, std::uint32_t connection, bool durable,
@@ -163,9 +177,8 @@ int LogWriter::flush(std::uint32_t connection, const std::function<int()>& carry
         }
         take(lock, admission, {&item, 1}, issue(), slot);
     }
-    const int error = write_items(slot.position, {&item, 1});
-    const int answer = finish(slot, error);
-    if (answer != 0) {
+    const int error = output_.write(slot.position, {&item, 1});
+    if (const int answer = finish(slot, error)) {
         return answer;
     }
     return error != 0 ? carry_out() : flush_taken(slot, item.entry, carry_out);
@@ -191,7 +204,7 @@ int LogWriter::flush_taken(const Slot& slot, const Entry& pending,
         extension->completed = completed.sequence;
         extension->completed_ns = completed.time_ns;
     }
-    if (const int error = write_items(slot.position, {&item, 1})) {
+    if (const int error = output_.write(slot.position, {&item, 1})) {
         Lock lock(mutex_);
         const int answer = log_failed(lock, slot.first + 1, "write", error);
         return flushed != 0 ? flushed : answer;
@@ -206,19 +219,186 @@ int LogWriter::flush_taken(const Slot& slot, const Entry& pending,
     return commit(slot.first + 1, true);
 }
 
+/// The next slot of the log is that of `items`.
+void LogWriter::take(Lock& lock, Admission& admission, std::span<LogItem> items,
+                     const Stamp& issued, Slot& slot)
+{
+    if (items.size() == 1 && !items.front().hole) {
+        const Entry& entry = items.front().entry;
+        const Run run{0, entry.log_sectors() * sector_size_, false};
+        slot.position = space_.take(lock, admission.bytes_, {&run, 1});
+    } else {
+        std::vector<Run> runs;
+        std::uint64_t offset = 0;
+        const auto add = [&](std::uint64_t length, bool hole) {
+            runs.push_back({offset, length, hole});
+            offset += length;
+        };
+        for (const LogItem& item : items) {
+            add(sector_size_, false);
+            if (const Run body = body_of(item); body.length != 0) {
+                add(body.length, body.hole);
+            }
+        }
+        slot.position = space_.take(lock, admission.bytes_, runs);
+    }
+    admission.writer_ = nullptr;
+    stamp(items, issued, issue());
+    slots_.reserve(slot, items.size());
+}
+
+void LogWriter::stamp(std::span<LogItem> items, const Stamp& issued, const Stamp& completed) const
+{
+    const std::uint32_t log_id = super_.extension ? super_.extension->log_id : 0;
+    for (LogItem& item : items) {
+        if (auto& extension = item.entry.extension) {
+            extension->issued = issued.sequence;
+            extension->issued_ns = issued.time_ns;
+            extension->completed = completed.sequence;
+            extension->completed_ns = completed.time_ns;
+            extension->log_id = log_id;
+        }
+    }
+}
+
+/// The slot has been written, or not (`error`).  What the client is told.
+int LogWriter::finish(Slot& slot, int error)
+{
+    Lock lock(mutex_);
+    slots_.finish(slot);
+    counter_.slots_changed();
+    return error == 0 ? 0 : log_failed(lock, slot.first, "write", error);
+}
+
+int LogWriter::commit(std::uint64_t entries, bool durable)
+{
+    Lock lock(mutex_);
+    const auto result = counter_.commit(lock, entries, durable);
+    switch (result.outcome) {
+    case SuperblockCommit::Outcome::done: return 0;
+    case SuperblockCommit::Outcome::unreachable: return state_ == State::stopped ? 0 : EIO;
+    case SuperblockCommit::Outcome::failed: break;
+    }
+    return log_failed(lock, result.entry, "write of the superblock", result.error);
+}
+
+/// Every so many entries the superblock is written although nobody waits.
+int LogWriter::commit_if_due(const Slot& slot)
+{
+    const std::uint64_t interval = settings_.super_update_interval;
+    const std::uint64_t end = slot.first + slot.count;
+    return end / interval == slot.first / interval ? 0 : commit(end, false);
+}
+
+// ---- how it ends: at its time, for want of room, or because the log failed --------
+
+int LogWriter::end()
+{
+    Lock lock(mutex_);
+    const State before = std::exchange(state_, State::closed);
+    int error = 0;
+    if (before == State::recording) {
+        error = last_mark(lock, end_mark);
+    } else if (before != State::closed) {
+        // As much of it as there is shall be readable.
+        const std::uint64_t count = slots_.complete();
+        lock.unlock();
+        counter_.write(count);
+        lock.lock();
+    }
+    const bool idle = slots_.idle() && before != State::closed;
+    const std::uint64_t end = space_.position();
+    lock.unlock();
+    if (idle) {
+        storage_.cut(end);  // gives back what was reserved
+    }
+    return error;
+}
+
+/// Why a change may not be made; 0 if it may.
+int LogWriter::refusal() const
+{
+    switch (state_) {
+    case State::recording:
+    case State::stopped: return 0;
+    case State::failed: return EIO;
+    case State::closed: return ESHUTDOWN;
+    }
+    return EIO;
+}
+
+/// There is no room: either the client is told, or the recording ends.
+int LogWriter::room_error(Lock& lock, int error)
+{
+    if (!settings_.stop_when_full || state_ != State::recording) {
+        return state_ == State::recording ? error : refusal();
+    }
+    stop(lock, error == ENOSPC ? "the log is full"
+                               : fmt::format("no room for the log: {}",
+                                             std::generic_category().message(error)));
+    return 0;
+}
+
+/// The log has come to its end.  What the client is told.
+int LogWriter::log_failed(Lock& lock, std::uint64_t entry, const std::string& what, int error)
+{
+    slots_.end_before(entry);
+    counter_.slots_changed();
+    if (state_ == State::recording) {
+        state_ = settings_.stop_when_full ? State::stopped : State::failed;
+        reason_ = fmt::format("{} of the log failed at entry {}: {}", what, entry,
+                              std::generic_category().message(error));
+        lock.unlock();
+        settings_.on_end(reason_);
+        lock.lock();
+    }
+    return state_ == State::stopped ? 0 : EIO;
+}
+
+/// Ends the recording where it is, with a mark.
+void LogWriter::stop(Lock& lock, const std::string& reason)
+{
+    state_ = State::stopped;
+    reason_ = reason;
+    last_mark(lock, stopped_mark);
+    lock.unlock();
+    settings_.on_end(reason);
+    lock.lock();
+}
+
+/// Writes the last entry of the log, for which a sector was kept back.
+int LogWriter::last_mark(Lock& lock, std::string_view name)
+{
+    LogItem item;
+    item.entry = mark_entry(name, 0);
+    Slot slot;
+    slot.position = space_.take_kept_back(sector_size_);
+    stamp({&item, 1}, issue(), issue());
+    slots_.reserve(slot, 1);
+    marks_++;
+    lock.unlock();
+    int error = output_.write(slot.position, {&item, 1});
+    finish(slot, error);
+    if (error == 0) {
+        error = commit(slot.first + 1, true);
+    }
+    lock.lock();
+    return error;
+}
+
 LogStatus LogWriter::status() const
 {
     const std::lock_guard lock(mutex_);
     LogStatus status;
     status.state = state_;
     status.reason = reason_;
-    status.entries = std::min(next_, gap_);
-    status.counted = counted_;
+    status.entries = slots_.reserved();
+    status.counted = counter_.counted();
     status.bytes = space_.position();
     status.marks = marks_;
     status.flushes = flushes_;
     status.sector_size = sector_size_;
-    status.log_id = log_id_;
+    status.log_id = super_.extension ? super_.extension->log_id : 0;
     return status;
 }
 

@@ -10,38 +10,47 @@
 //   take       when the device has done its part: the next place and number,
 //              under the mutex, which thereby decides on the order of the log
 //   write      header and body with one write, outside the mutex, many at once
-//   finish     the slot is complete
-//   commit     if somebody is promised that it is there: the superblock
+//              (entry_output.h)
+//   finish     the slot is complete (slot_list.h)
+//   commit     the superblock counts it, if somebody is promised that
+//              (superblock_commit.h)
 //
-// Slots are finished in any order, but readers of the log find an entry only
-// by way of all those before it.  So the superblock counts just as many as are
-// complete without a gap.  A slot in flight is a node of a list in the order of
-// the log, on the stack of the thread that writes it: the first one is where
-// the gap begins.
+// What a promise is worth depends on their order:
+//
+//   1. An entry and its body have been written, and all entries before them,
+//      before the superblock that counts them is written: at each moment a reader
+//      finds all that is counted, whenever the server is killed.
+//   2. The superblock has been written, and then all is synced, entries and
+//      superblock alike, before a flush, a FUA request or a durable mark is
+//      answered.  Without logwrites-sync it has been written, no more: that is
+//      worth something after the end of the server, not after that of its machine.
+//   3. A flush has the place of its beginning, and its entry says that it has been
+//      done only when the device has done it.
+//
+// There is no sync between the two writes of 1: nobody has been answered by then.
+// If the power fails there, the superblock can count what is lost; the checksums
+// tell.
 //
 // A write to the log that fails leaves a gap for ever, and everything behind it
 // is unreadable.  That is the end of the log: the device has changed and the
 // log has not, and whatever came later would be replayed onto another state.
-// What the client is told then is its choice (WhenFull).
-//
-// log_writer.cc has what the filter calls; log_writer_slots.cc the order of the
-// slots, log_writer_io.cc how they are written, log_writer_super.cc how they are
-// counted, and log_writer_end.cc all ways in which that comes to an end.
+// The same if the superblock cannot be written, or an entry in front of one that
+// is promised takes too long.  What clients are told then is the user's choice
+// (logwrites-full): `error` refuses changes from then on, before they reach the
+// device; `stop` lets them pass, and the log ends there, with a mark if it can.
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
-#include <vector>
+#include <string_view>
 
-#include "common/format/dm_log_writes.h"
+#include "filters/logwrites/entry_output.h"
 #include "filters/logwrites/log_scan.h"
 #include "filters/logwrites/log_space.h"
-#include "filters/logwrites/log_storage.h"
+#include "filters/logwrites/superblock_commit.h"
 
 namespace resilience::logwrites {
 
@@ -57,14 +66,6 @@ std::string_view to_string(State state);
 struct Stamp {
     std::uint64_t sequence = 0;
     std::uint64_t time_ns = 0;  ///< since 1970
-};
-
-/// One entry to be.
-struct LogItem {
-    writelog::Entry entry;
-    /// The body: these one behind the other, or, with `hole`, zeroes.
-    std::span<const std::byte> head, middle, tail;
-    bool hole = false;
 };
 
 /// What is known of the recording, for people.
@@ -148,56 +149,38 @@ public:
     LogStatus status() const;
 
 private:
-    /// Entries that one thread is writing.
-    struct Slot {
-        std::uint64_t first = 0;
-        std::uint64_t count = 0;
-        std::uint64_t position = 0;
-        Slot* before = nullptr;
-        Slot* behind = nullptr;
-    };
+    using Slot = SlotList::Slot;
     using Lock = std::unique_lock<std::mutex>;
 
     void take(Lock& lock, Admission& admission, std::span<LogItem> items, const Stamp& issued,
               Slot& slot);
-    void stamp(std::span<LogItem> items, const Stamp& issued, const Stamp& completed);
-    void link(Slot& slot, std::uint64_t count);
+    Run body_of(const LogItem& item) const;
+    void stamp(std::span<LogItem> items, const Stamp& issued, const Stamp& completed) const;
     int finish(Slot& slot, int error);
-    std::uint64_t complete() const;
-    int write_items(std::uint64_t position, std::span<LogItem> items);
-    int write_item(std::uint64_t position, const LogItem& item);
+    int flush_taken(const Slot& slot, const writelog::Entry& pending,
+                    const std::function<int()>& carry_out);
+    int commit(std::uint64_t entries, bool durable);
+    int commit_if_due(const Slot& slot);
     int refusal() const;
     int room_error(Lock& lock, int error);
     int log_failed(Lock& lock, std::uint64_t entry, const std::string& what, int error);
     void stop(Lock& lock, const std::string& reason);
     int last_mark(Lock& lock, std::string_view name);
-    int flush_taken(const Slot& slot, const writelog::Entry& pending,
-                    const std::function<int()>& carry_out);
-    int commit(std::uint64_t entries, bool durable);
-    int commit_if_due(std::uint64_t first, std::uint64_t count);
-    int write_super(std::uint64_t entries);
 
     LogStorage& storage_;
     const LogStart start_;
     const Settings settings_;
     const std::uint32_t sector_size_;
-    const std::unique_ptr<std::byte[]> zeroes_;  ///< what fills up a header's sector
-    std::optional<writelog::SuperExtension> super_extension_;
-    std::uint32_t log_id_ = 0;
+    const writelog::Superblock super_;  ///< all but its count
+    EntryOutput output_;
     std::atomic<std::uint64_t> sequence_;
 
     mutable std::mutex mutex_;
-    std::condition_variable changed_;    ///< counted, complete or committing
     LogSpace space_;
+    SlotList slots_;
+    SuperblockCommit counter_;
     State state_ = State::recording;
     std::string reason_;
-    std::uint64_t next_;                 ///< number of the next entry
-    std::uint64_t gap_;                  ///< the first one that can never be complete
-    Slot* oldest_ = nullptr;
-    Slot* newest_ = nullptr;
-    std::uint64_t counted_ = 0;          ///< by the superblock
-    std::uint64_t synced_ = 0;           ///< the same, on the medium
-    bool committing_ = false;            ///< somebody is at it, without the mutex
     std::uint64_t marks_ = 0;
     std::uint64_t flushes_ = 0;
 };

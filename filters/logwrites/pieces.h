@@ -11,12 +11,14 @@
 //
 // More than that is not carried out by all readers (dm_log_writes.h).
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
-#include "common/device/request.h"
-#include "filters/logwrites/log_writer.h"
-#include "filters/logwrites/padding.h"
+#include "common/device/buffer_pool.h"
+#include "common/device/device.h"
+#include "filters/logwrites/entry_output.h"
 
 namespace resilience::logwrites {
 
@@ -25,6 +27,19 @@ struct Geometry {
     std::uint64_t device_size = 0;  ///< bytes
     std::uint32_t sector_size = 512;
 };
+
+/// The rest of the log sectors in which a range begins and ends: what the
+/// device holds there.  The log has whole sectors; the client need not.
+struct Padding {
+    Buffer memory;
+    std::span<const std::byte> head;  ///< from the start of the first sector
+    std::span<const std::byte> tail;  ///< to the end of the last sector
+};
+
+/// Reads the padding of [begin, end); zeroes stand for what is behind the end
+/// of the device.  0 or a positive errno.
+int read_padding(Device& device, std::uint64_t begin, std::uint64_t end,
+                 std::uint32_t sector_size, Padding& padding);
 
 /// Entries for a write, zero or trim of length > 0, in the order of the
 /// device, with their extensions as far as they are about the request.  The

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -51,6 +52,8 @@ public:
         return bytes_;
     }
     int syncs() const { return syncs_; }
+    /// Called before each write, without locks; an errno makes it fail.
+    std::function<int(std::uint64_t position)> before_write;
 
     const std::string& name() const override { return name_; }
     std::uint64_t size() const override { return bytes().size(); }
@@ -66,6 +69,9 @@ public:
     }
     int write(std::uint64_t position, std::span<iovec> parts) override
     {
+        if (const int error = before_write ? before_write(position) : 0) {
+            return error;
+        }
         const std::lock_guard lock(mutex_);
         std::uint64_t end = position;
         for (const iovec& part : parts) {

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include "tests/unit/logwrites_test.h"
@@ -82,6 +83,57 @@ TEST_CASE("whatever byte the log fails at, what is counted is readable and was d
         CHECK(static_cast<std::uint64_t>(std::count(done.begin(), done.end(), 'F')) >=
               acknowledged);
     }
+}
+
+TEST_CASE("entries, superblock, sync, answer: the order of what is promised")
+{
+    Recording r;
+    const int begun = r.storage.syncs();
+    std::string order;  // E or S is written, after so many syncs
+    r.storage.before_write = [&](std::uint64_t position) {
+        order += (position == 0 ? 'S' : 'E') + std::to_string(r.storage.syncs() - begun) + ' ';
+        return 0;
+    };
+    CHECK(r.write(0, 4096, true) == 0);
+    CHECK(r.storage.syncs() == begun + 1);
+    CHECK(r.write(8192, 512) == 0);
+    // A flush is a mark until the device has done it.
+    CHECK(r.flush() == 0);
+    CHECK(r.storage.syncs() == begun + 2);
+    CHECK(order == "E0 S0 E1 E1 E1 S1 ");
+    CHECK(text_of(r.storage) == "start W0+8! W16+1 F");
+}
+
+TEST_CASE("a superblock that is out of time ends the log at the entry where it was tried")
+{
+    Recording r;
+    REQUIRE(r.write(8192, 512) == 0);
+    r.storage.before_write = [&](std::uint64_t position) {
+        if (position != 0) {
+            return 0;
+        }
+        // Another entry is complete by the time that this one fails.
+        CHECK(r.write(16384, 512) == 0);
+        return ETIMEDOUT;
+    };
+    CHECK(r.write(0, 4096, true) == EIO);
+    CHECK(r.writer->status().reason.find("at entry 3") != std::string::npos);
+}
+
+TEST_CASE("memory that runs out while an entry is written is an error of the log like others")
+{
+    Recording r;
+    r.storage.before_write = [](std::uint64_t position) -> int {
+        if (position != 0) {
+            throw std::bad_alloc();
+        }
+        return 0;
+    };
+    CHECK(r.write(0, 4096) == EIO);
+    CHECK(r.writer->status().state == State::failed);
+    CHECK(r.write(8192, 512) == EIO);
+    r.writer->end();
+    CHECK(text_of(r.storage) == "start");
 }
 
 TEST_CASE("no room: the device is not touched, and there is room again later")
