@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# nbdkit's own filters over each of ours.
+. "${0%/*}/stack-functions.sh"
+
+for ours in quorum blkverify logwrites copy-on-read replication; do
+    for filter in cow cache retry delay error blocksize; do
+        works "nbdkit:$filter" $ours plugin:file
+    done
+done
+works nbdkit:cow quorum nbdkit:delay plugin:file
+works nbdkit:cache nbdkit:retry blkverify logwrites plugin:file
+done_testing
