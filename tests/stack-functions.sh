@@ -109,7 +109,7 @@ _nbdkit_filter()
         delay) parameters+=(rdelay=1ms wdelay=1ms) ;;
         error) parameters+=(error-rate=0) ;;
         luks) parameters+=(passphrase=secret) ;;
-        offset) parameters+=(offset=64k range=$size) ;;
+        offset) parameters+=(offset=64k range="$size") ;;
         partition) parameters+=(partition=1) ;;
     esac
 }
@@ -120,7 +120,7 @@ _plugin()
     cp "$disk" "$place/disk.img"
     case $1 in
         file) plugin=(file "$place/disk.img") ;;
-        memory) plugin=(memory $size) ;;
+        memory) plugin=(memory "$size") ;;
         nbd)
             start_nbdkit "$stack-below" file "$place/disk.img"
             plugin=(nbd socket="$tmpdir/$stack-below.sock")
