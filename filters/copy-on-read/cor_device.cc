@@ -6,8 +6,6 @@
 #include <cstring>
 #include <vector>
 
-#include "filters/copy-on-read/pipeline.h"
-
 namespace resilience::cor {
 
 namespace {

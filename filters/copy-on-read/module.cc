@@ -10,7 +10,6 @@
 
 #include "common/child/uri.h"
 #include "common/core/log.h"
-#include "filters/copy-on-read/fingerprint.h"
 
 namespace resilience::cor {
 
