@@ -136,7 +136,7 @@ Segments Fetches::begin(Clusters range, TimePoint deadline)
                 continue;
             }
             std::uint64_t end = at + 1;
-            while (end < limit && end - at < most && !map.is_local(end)) {
+            while (end < limit && end - at < most && !map.is_present(end)) {
                 end++;
             }
             const std::uint64_t offset = map.begin_of(at);

@@ -73,7 +73,7 @@ StreamStatus Stream::status() const
     const std::uint64_t left = map.absent_clusters() * map.cluster_size();
     const std::lock_guard lock(mutex_);
     StreamStatus status;
-    status.total = map.device_size();
+    status.total = map.size();
     // The last cluster may be short, and what is passed may be counted twice.
     const std::uint64_t passed = passed_ * map.cluster_size();
     status.done = status.total - std::min(status.total, left - std::min(left, passed));
@@ -225,7 +225,7 @@ bool Stream::look_ahead()
     Request request;
     request.op = Op::extents;
     request.offset = at;
-    request.length = std::min(look_ahead_bytes, map.device_size() - at);
+    request.length = std::min(look_ahead_bytes, map.size() - at);
     if (engine_.source.ask(request, deadline, ahead_) != 0) {
         ahead_ = {{.length = request.length}};
     }
