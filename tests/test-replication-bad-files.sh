@@ -36,7 +36,7 @@ with "hidden is gone" "replication-hidden='.*' is gone, but its map" rm "$run/s.
 with "active is gone" "replication-active='.*' is gone, but its map" rm "$run/s.active"
 with "hidden's map is gone" "replication-hidden: its map '.*' is gone" rm "$run/s.hidden.map"
 with "active's map is gone" "replication-active: its map '.*' is gone" rm "$run/s.active.map"
-with "both maps are gone" 'holds something, but there is no map' rm "$run"/s.{hidden,active}.map
+with "both maps are gone" 'is not empty, but there is no map' rm "$run"/s.{hidden,active}.map
 with "hidden is shorter" 'length are not the same' truncate -s 512k "$run/s.hidden"
 with "active is longer" 'length are not the same' truncate -s 2M "$run/s.active"
 with "the disk is longer" 'length are not the same: .* the disk has 2097152' \

@@ -45,10 +45,11 @@ Pending::Pending(Device& device, const Request& request, Ended ended, Clock& clo
     : state_(std::make_shared<State>(request, std::move(ended), clock))
 {
     Request& copy = state_->request;
-    if (const std::size_t size = std::max(request.into.size(), request.from.size()); size != 0) {
+    const bool reads = request.op == Op::read;
+    if (const std::size_t size = reads ? request.length : request.from.size(); size != 0) {
         const Buffer buffer = take_buffer(size);
         copy.owner = buffer.memory;
-        if (request.op == Op::read) {
+        if (reads) {
             copy.into = buffer.span();
         } else {
             std::ranges::copy(request.from, buffer.memory.get());

@@ -28,7 +28,7 @@ public:
     using Ended = std::function<void(int error, bool late)>;
 
     /// Submits a copy of `request`, which is not needed any more afterwards;
-    /// the data of a write are copied.
+    /// the data of a write are copied, and a read needs no memory of its own.
     explicit Pending(Device& device, const Request& request, Ended ended = {},
                      Clock& clock = real_clock());
     Pending(const Pending&) = delete;

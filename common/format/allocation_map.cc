@@ -26,18 +26,20 @@ constexpr std::size_t version = 8;
 constexpr std::size_t cluster_size = 12;
 constexpr std::size_t device_size = 16;
 constexpr std::size_t id = 24;
-constexpr std::size_t flags = 32;
-constexpr std::size_t source_length = 36;
-constexpr std::size_t fingerprint = 40;
-constexpr std::size_t reserved = 48;
-constexpr std::size_t source = 64;
+constexpr std::size_t generation = 32;
+constexpr std::size_t kind = 40;
+constexpr std::size_t owner_length = 56;
+constexpr std::size_t reserved = 60;
+constexpr std::size_t owner = 64;
 }  // namespace header_at
 
 static_assert(sector_at::hash + 8 == sector_bytes);
-static_assert(header_at::reserved + 16 == header_at::source);
-static_assert(header_at::source + largest_source == payload_of_page);
+static_assert(header_at::kind + largest_kind == header_at::owner_length);
+static_assert(header_at::reserved + 4 == header_at::owner);
+static_assert(header_at::owner + largest_owner == payload_of_page);
 
-enum HeaderFlag : std::uint32_t { flag_complete = 1, flag_fingerprint = 2 };
+/// "NBDRLAY\0": what replication's files began with before there was one format.
+constexpr std::uint64_t old_layer_magic = 0x0059414c5244424e;
 
 const char slot_names[] = {'A', 'B'};
 
@@ -98,7 +100,7 @@ Page choose(const Slot& a, const Slot& b, std::uint64_t page)
     return {chosen.payload, std::max(a.generation, b.generation), use_b ? 1U : 0U};
 }
 
-void check_header(const Header& h, std::uint32_t flags)
+void check_header(const Header& h, std::uint32_t owner_length)
 {
     if (!std::has_single_bit(h.cluster_size) || h.cluster_size < smallest_cluster ||
         h.cluster_size > largest_cluster) {
@@ -107,10 +109,11 @@ void check_header(const Header& h, std::uint32_t flags)
     if (h.device_size == 0 || h.device_size > (std::uint64_t{1} << 62)) {
         throw Damaged(fmt::format("the header's device size is {}", h.device_size));
     }
-    if ((flags & ~(flag_complete | flag_fingerprint)) != 0) {
-        throw Damaged(fmt::format("the header has flags that this version does not know ({:#x}): "
-                                  "it was written by a newer one",
-                                  flags));
+    if (h.generation == 0) {
+        throw Damaged("the header's generation is 0");
+    }
+    if (owner_length > largest_owner) {
+        throw Damaged(fmt::format("the owner's part of the header has {} bytes", owner_length));
     }
 }
 
@@ -143,12 +146,11 @@ Payload encode_header(const Header& header)
     put_le(out, header_at::cluster_size, header.cluster_size);
     put_le(out, header_at::device_size, header.device_size);
     put_le(out, header_at::id, header.id);
-    put_le(out, header_at::flags,
-           (header.complete ? flag_complete : 0U) | (header.fingerprint ? flag_fingerprint : 0U));
-    const std::size_t length = std::min(header.source.size(), largest_source);
-    put_le(out, header_at::source_length, static_cast<std::uint32_t>(length));
-    put_le(out, header_at::fingerprint, header.fingerprint.value_or(0));
-    put_text(std::span(out).subspan(header_at::source), header.source);
+    put_le(out, header_at::generation, header.generation);
+    put_text(std::span(out).subspan(header_at::kind, largest_kind), header.kind);
+    const std::size_t length = std::min(header.owner.size(), largest_owner);
+    put_le(out, header_at::owner_length, static_cast<std::uint32_t>(length));
+    std::copy_n(header.owner.begin(), length, out.begin() + header_at::owner);
     return out;
 }
 
@@ -160,48 +162,30 @@ Header decode_header(std::span<const std::byte> bytes, Page& page)
     }
     // The id is part of the checksum and stands in the first sector of both
     // slots; it is as good as that sector's checksum says.
-    if (get_le<std::uint64_t>(bytes, header_at::magic) != map_magic) {
+    const auto magic = get_le<std::uint64_t>(bytes, header_at::magic);
+    if (magic != map_magic && magic != old_layer_magic) {
         throw Damaged("bytes 0 to 7 are not the magic number of a map");
-    }
-    const auto version = get_le<std::uint32_t>(bytes, header_at::version);
-    if (version != map_version) {
-        throw Damaged(fmt::format("bytes 8 to 11: its version is {}, known is {}", version,
-                                  map_version));
     }
     const auto id = get_le<std::uint64_t>(bytes, header_at::id);
     page = decode_page(bytes, id, 0);
 
     const std::span<const std::byte> payload = page.payload;
+    const auto version = get_le<std::uint32_t>(payload, header_at::version);
+    if (version != map_version || get_le<std::uint64_t>(payload, header_at::magic) != map_magic) {
+        throw OtherVersion(
+            fmt::format("its format has the version {}, known is {}", version, map_version));
+    }
     Header header;
-    const auto flags = get_le<std::uint32_t>(payload, header_at::flags);
     header.cluster_size = get_le<std::uint32_t>(payload, header_at::cluster_size);
     header.device_size = get_le<std::uint64_t>(payload, header_at::device_size);
     header.id = id;
-    header.complete = (flags & flag_complete) != 0;
-    if ((flags & flag_fingerprint) != 0) {
-        header.fingerprint = get_le<std::uint64_t>(payload, header_at::fingerprint);
-    }
-    const auto length = get_le<std::uint32_t>(payload, header_at::source_length);
-    if (length > largest_source) {
-        throw Damaged(fmt::format("the header's text of the source has {} bytes", length));
-    }
-    header.source.assign(reinterpret_cast<const char*>(payload.data()) + header_at::source,
-                         length);
-    check_header(header, flags);
+    header.generation = get_le<std::uint64_t>(payload, header_at::generation);
+    header.kind = get_text(payload.subspan(header_at::kind, largest_kind));
+    const auto length = get_le<std::uint32_t>(payload, header_at::owner_length);
+    check_header(header, length);
+    const auto owner = payload.subspan(header_at::owner, length);
+    header.owner.assign(owner.begin(), owner.end());
     return header;
-}
-
-std::optional<State> get_state(const Payload& payload, std::uint64_t index)
-{
-    const auto value = std::to_integer<unsigned>(payload[index / 4]) >> (index % 4 * 2) & 3U;
-    return value > 2 ? std::nullopt : std::optional(static_cast<State>(value));
-}
-
-void put_state(Payload& payload, std::uint64_t index, State state)
-{
-    const unsigned shift = index % 4 * 2;
-    const auto value = std::to_integer<unsigned>(payload[index / 4]) & ~(3U << shift);
-    payload[index / 4] = static_cast<std::byte>(value | static_cast<unsigned>(state) << shift);
 }
 
 }  // namespace resilience::mapfile

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// The map that stands beside a partial copy of a device: which clusters of the
-// copy hold something, and which of these are zeroes.
+// The map that stands beside a sparse file (common/store/clustered_file.h): which
+// clusters of it hold something, and which of these are zeroes.
 //
-// The file is a row of pages of 4096 bytes, each in two slots (A, B) that are
-// written in turn: page 0 is the header, the others hold two bits per cluster.
+// The map is a row of pages of 4096 bytes, each in two slots (A, B) that are
+// written in turn: page 0 is the header, the others hold two bits per cluster, and
+// in which generation of the states they were written.
 // What a slot says is said again in each of its eight sectors: a generation,
 // and a checksum over sector, place and the map's id.  So a reader can tell
 //
@@ -20,7 +21,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -30,7 +30,7 @@ namespace resilience::mapfile {
 
 /// "NBDCMAP\0" in the byte order of the disk.
 constexpr std::uint64_t map_magic = 0x0050414d4344424e;
-constexpr std::uint32_t map_version = 1;
+constexpr std::uint32_t map_version = 2;
 
 constexpr std::size_t sector_bytes = 512;
 constexpr std::size_t page_bytes = 4096;
@@ -38,7 +38,9 @@ constexpr std::size_t sectors_per_page = page_bytes / sector_bytes;
 /// What is left of a sector: behind it are the generation and the checksum.
 constexpr std::size_t payload_of_sector = sector_bytes - 16;
 constexpr std::size_t payload_of_page = payload_of_sector * sectors_per_page;
-constexpr std::uint64_t clusters_per_page = payload_of_page * 4;
+/// Before the states in a page: its generation.
+constexpr std::size_t page_head = 8;
+constexpr std::uint64_t clusters_per_page = (payload_of_page - page_head) * 4;
 
 constexpr std::uint32_t smallest_cluster = 4096;       ///< bytes; a power of two
 constexpr std::uint32_t largest_cluster = 2 << 20;
@@ -46,24 +48,27 @@ constexpr std::uint32_t largest_cluster = 2 << 20;
 using PageBytes = std::array<std::byte, page_bytes>;
 using Payload = std::array<std::byte, payload_of_page>;
 
-/// What the copy has of a cluster.
+/// What the file has of a cluster.
 enum class State : std::uint8_t {
-    absent = 0,  ///< nothing: it is the source's
+    absent = 0,  ///< nothing: the content is somewhere else
     data = 1,    ///< the content
     zero = 2,    ///< the content, and that is zeroes, in a hole
 };
 
 /// What the header says.
 struct Header {
+    std::string kind;                       ///< whose file this is: at most largest_kind bytes
     std::uint32_t cluster_size = 64 << 10;  ///< bytes
     std::uint64_t device_size = 0;          ///< bytes
     std::uint64_t id = 0;                   ///< random; part of every checksum
-    bool complete = false;                  ///< no cluster is absent
-    std::optional<std::uint64_t> fingerprint;  ///< of the source's content, once it was taken
-    std::string source;                     ///< which source it is, for people and for comparing
+    std::uint64_t generation = 1;           ///< pages of other ones do not count
+    std::vector<std::byte> owner;           ///< its own; at most largest_owner bytes
 
     friend bool operator==(const Header&, const Header&) = default;
 };
+
+constexpr std::size_t largest_kind = 16;
+constexpr std::size_t largest_owner = payload_of_page - 64;
 
 /// A map that cannot be used.  what() says which byte or page, and why.
 class Damaged : public std::runtime_error {
@@ -71,8 +76,11 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// The longest text for Header::source.
-constexpr std::size_t largest_source = payload_of_page - 64;
+/// A map that is sound and of another version.  what() says of which.
+class OtherVersion : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
 
 /// How many clusters the device has; the last one may be short.
 constexpr std::uint64_t count_clusters(std::uint64_t device_size, std::uint32_t cluster_size)
@@ -111,12 +119,7 @@ Page decode_page(std::span<const std::byte> slots, std::uint64_t id, std::uint64
 Payload encode_header(const Header& header);
 
 /// Reads the header from the first two slots of a file; `page` gets where it
-/// stood.  `bytes` may be short.  Throws Damaged.
+/// stood.  `bytes` may be short.  Throws Damaged and OtherVersion.
 Header decode_header(std::span<const std::byte> bytes, Page& page);
-
-/// The state of cluster `index` of a page (0 ... clusters_per_page - 1) in its
-/// payload; nullopt for a value that has no meaning.
-std::optional<State> get_state(const Payload& payload, std::uint64_t index);
-void put_state(Payload& payload, std::uint64_t index, State state);
 
 }  // namespace resilience::mapfile

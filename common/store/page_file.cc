@@ -28,15 +28,22 @@ using namespace mapfile;
     throw SetupError(fmt::format("the map '{}' {}", path, what));
 }
 
-/// Both slots of all pages, so that a hole in a file is damage and nothing else.
-int write_new(int fd, std::uint64_t id, std::uint64_t pages, const Payload& header)
+/// Of the file, the header included.
+std::uint64_t pages_of(const Header& header)
 {
+    return count_pages(count_clusters(header.device_size, header.cluster_size));
+}
+
+/// Both slots of all pages, so that a hole in a file is damage and nothing else.
+int write_new(int fd, const Header& header)
+{
+    const Payload first = encode_header(header);
     const Payload nothing{};
     std::array<std::byte, 2 * page_bytes> slots;
     PageBytes bytes;
-    for (std::uint64_t page = 0; page < pages; page++) {
+    for (std::uint64_t page = 0; page < pages_of(header); page++) {
         for (unsigned slot = 0; slot < 2; slot++) {
-            encode_slot(page == 0 ? header : nothing, slot + 1, id, page, slot, bytes);
+            encode_slot(page == 0 ? first : nothing, slot + 1, header.id, page, slot, bytes);
             std::ranges::copy(bytes, slots.begin() + slot * page_bytes);
         }
         if (const int error = write_fully(fd, slots, slot_offset(page, 0))) {
@@ -48,15 +55,14 @@ int write_new(int fd, std::uint64_t id, std::uint64_t pages, const Payload& head
 
 }  // namespace
 
-void PageFile::create(const std::string& path, std::uint64_t id, std::uint64_t pages,
-                      const Payload& header)
+void PageFile::create(const std::string& path, const Header& header)
 {
     const std::string temporary = path + ".tmp";
     const UniqueFd fd(open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (!fd) {
         fail(path, fmt::format("cannot be made ('{}': {})", temporary, std::strerror(errno)));
     }
-    int error = write_new(fd.get(), id, pages, header);
+    int error = write_new(fd.get(), header);
     if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) {
         error = errno;
     }
@@ -70,8 +76,8 @@ void PageFile::create(const std::string& path, std::uint64_t id, std::uint64_t p
     }
 }
 
-PageFile::PageFile(std::string path, std::string advice)
-    : path_(std::move(path)), advice_(std::move(advice)),
+PageFile::PageFile(std::string path, std::string lost, std::string anew)
+    : path_(std::move(path)), lost_(std::move(lost)), anew_(std::move(anew)),
       fd_(open(path_.c_str(), O_RDWR | O_CLOEXEC))
 {
     struct stat st = {};
@@ -81,22 +87,32 @@ PageFile::PageFile(std::string path, std::string advice)
     if (!S_ISREG(st.st_mode)) {
         fail(path_, "is not a regular file");
     }
-    size_ = static_cast<std::uint64_t>(st.st_size);
+    read_header();
+    const std::uint64_t wanted = file_bytes(pages_of(header_));
+    const auto size = static_cast<std::uint64_t>(st.st_size);
+    if (size != wanted) {
+        fail_damaged(fmt::format("it has {} bytes, for {} bytes of the device in clusters of {} "
+                                 "it has to have {}",
+                                 size, header_.device_size, header_.cluster_size, wanted));
+    }
+}
+
+void PageFile::read_header()
+try {
+    Page page;
+    header_ = decode_header(read_page(0), page);
+    slots_.push_back({page.generation, page.slot});
+} catch (const OtherVersion& version) {
+    fail(path_, fmt::format("is not of this version: {}.  Use it with the version that made it, "
+                            "or {}",
+                            version.what(), anew_));
+} catch (const Damaged& damage) {
+    fail_damaged(damage.what());
 }
 
 void PageFile::fail_damaged(const std::string& what) const
 {
-    fail(path_, fmt::format("is damaged: {}.  {}", what, advice_));
-}
-
-void PageFile::read_header(
-    const std::function<std::uint64_t(std::span<const std::byte>, Page&)>& decode)
-try {
-    Page page;
-    id_ = decode(read_page(0), page);
-    slots_.push_back({page.generation, page.slot});
-} catch (const Damaged& damage) {
-    fail_damaged(damage.what());
+    fail(path_, fmt::format("is damaged: {}.  {}; or {}", what, lost_, anew_));
 }
 
 /// Both slots; short if the file ends.
@@ -111,15 +127,15 @@ std::vector<std::byte> PageFile::read_page(std::uint64_t page) const
     return bytes;
 }
 
-void PageFile::load(std::uint64_t count,
-                    const std::function<void(std::uint64_t page, const Payload&)>& take)
+void PageFile::load(const std::function<void(std::uint64_t page, const Payload&)>& take)
 try {
+    const std::uint64_t count = pages_of(header_) - 1;
     for (std::uint64_t page = 0; page < count; page++) {
         const std::vector<std::byte> bytes = read_page(page + 1);
         if (bytes.size() < 2 * page_bytes) {
             throw Damaged(fmt::format("it ends inside page {}", page + 1));
         }
-        const Page read = decode_page(bytes, id_, page + 1);
+        const Page read = decode_page(bytes, header_.id, page + 1);
         take(page, read.payload);
         slots_.push_back({read.generation, read.slot});
     }
@@ -133,7 +149,7 @@ int PageFile::write_page(std::uint64_t page, const Payload& payload)
     Slot& newest = slots_[page];
     const unsigned slot = 1 - newest.slot;
     newest.generation++;
-    encode_slot(payload, newest.generation, id_, page, slot, bytes);
+    encode_slot(payload, newest.generation, header_.id, page, slot, bytes);
     return write_fully(fd_.get(), bytes, slot_offset(page, slot));
 }
 
@@ -161,17 +177,18 @@ int PageFile::write(const std::vector<Changed>& pages)
     return 0;
 }
 
-int PageFile::write_header(const Payload& header)
+int PageFile::write_header(const Header& header)
 {
     int error = ledger_.failure();
     if (error == 0) {
-        error = write_page(0, header);
+        error = write_page(0, encode_header(header));
     }
     if (error == 0) {
         error = sync();
     }
     if (error == 0) {
         slots_[0].slot ^= 1;
+        header_ = header;
     }
     return error;
 }

@@ -65,7 +65,7 @@ Json Control::query_status() const
                                                  : "up";
     Json status{
         {"file", engine_.local->path()},
-        {"size", map.device_size()},
+        {"size", map.size()},
         {"cluster-size", map.cluster_size()},
         {"clusters", map.clusters()},
         {"local-clusters", map.clusters() - absent},

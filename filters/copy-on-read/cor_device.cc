@@ -6,8 +6,6 @@
 #include <cstring>
 #include <vector>
 
-#include "filters/copy-on-read/pipeline.h"
-
 namespace resilience::cor {
 
 namespace {
@@ -72,7 +70,7 @@ int CorDevice::read(Request& request, bool keep)
     if (engine_->trace) {
         engine_->trace->use(range);
     }
-    if (engine_->local->map().all_local(range)) {
+    if (engine_->local->map().all_present(range)) {
         return engine_->local->read(request.offset, request.into);
     }
     return read_absent(request, keep);
@@ -88,7 +86,7 @@ int CorDevice::read_absent(Request& request, bool keep)
         return EIO;
     }
     const TimePoint deadline = engine_->source_deadline();
-    if (!engine_->local->map().all_local(range)) {
+    if (!engine_->local->map().all_present(range)) {
         if (const int error = engine_->source.ready(deadline)) {
             return error;
         }
@@ -149,7 +147,7 @@ int CorDevice::read_kept(Request& request, Clusters range, TimePoint deadline)
 int CorDevice::read_by_depth(Request& request, Clusters range, TimePoint deadline)
 {
     const ClusterMap& map = engine_->local->map();
-    const auto kept = [&](std::uint64_t i) { return map.is_local(i) || engine_->depth.wanted(i); };
+    const auto kept = [&](std::uint64_t i) { return map.is_present(i) || engine_->depth.wanted(i); };
     while (!range.empty()) {
         const bool keep = kept(range.first);
         Clusters run{range.first, range.first + 1};
@@ -176,9 +174,9 @@ int CorDevice::read_passing(Request& request, Clusters range, TimePoint deadline
     std::vector<FetchPtr> passing;
     int error = 0;
     for (std::uint64_t at = range.first; at < range.last && error == 0;) {
-        const bool local = map.is_local(at);
+        const bool local = map.is_present(at);
         std::uint64_t last = at + 1;
-        while (last < range.last && map.is_local(last) == local &&
+        while (last < range.last && map.is_present(last) == local &&
                (local || map.end_of(last + 1) - map.begin_of(at) <= largest_fetch)) {
             last++;
         }

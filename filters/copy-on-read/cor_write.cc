@@ -38,7 +38,7 @@ int CorDevice::make_local(Clusters whole, Clusters touched)
 {
     const ClusterMap& map = engine_->local->map();
     const auto is_missing = [&](std::uint64_t i) {
-        return (i < whole.first || i >= whole.last) && !map.is_local(i);
+        return (i < whole.first || i >= whole.last) && !map.is_present(i);
     };
     const bool first = is_missing(touched.first);
     const bool last = touched.count() > 1 && is_missing(touched.last - 1);
@@ -77,7 +77,7 @@ int CorDevice::zero(const Request& request)
     const Clusters whole = map.covered(request.offset, request.end());
     const Clusters touched = map.touched(request.offset, request.end());
     const auto needs_source = [&](std::uint64_t i) {
-        return (i < whole.first || i >= whole.last) && !map.is_local(i);
+        return (i < whole.first || i >= whole.last) && !map.is_present(i);
     };
     if (request.flags.fast_zero &&
         (needs_source(touched.first) || needs_source(touched.last - 1))) {
@@ -98,7 +98,7 @@ int CorDevice::trim(const Request& request)
     const Clusters touched = map.touched(request.offset, request.end());
     const Clusters whole = map.covered(request.offset, request.end());
     const auto is_kept = [&](std::uint64_t i) {
-        return map.is_local(i) || (i >= whole.first && i < whole.last);
+        return map.is_present(i) || (i >= whole.first && i < whole.last);
     };
     const std::uint64_t begin = is_kept(touched.first)
                                     ? request.offset
@@ -118,18 +118,18 @@ int CorDevice::extents(Request& request)
     };
     for (std::uint64_t at = request.offset; at < request.end();) {
         const std::uint64_t first = map.touched(at, at + 1).first;
-        const State state = map.get(first);
+        const ClusterState state = map.get(first);
         std::uint64_t last = first + 1;
         while (map.end_of(last) < request.end() && map.get(last) == state) {
             last++;
         }
         const std::uint64_t end = std::min(request.end(), map.end_of(last));
-        if (state == State::absent) {
+        if (state == ClusterState::absent) {
             for (const Extent& extent : source_extents(at, end)) {
                 add(extent.length, extent.hole, extent.zero);
             }
         } else {
-            add(end - at, state == State::zero, state == State::zero);
+            add(end - at, state == ClusterState::zero, state == ClusterState::zero);
         }
         at = end;
         if (request.flags.one_extent && request.extents.size() > 1) {

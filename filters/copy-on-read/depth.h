@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "filters/copy-on-read/cluster_map.h"
+#include "common/store/cluster_map.h"
 #include "filters/copy-on-read/source.h"
 
 namespace resilience::cor {

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "filters/copy-on-read/asked.h"
-
 namespace resilience::cor {
 
 namespace {
@@ -37,7 +35,12 @@ void Fetch::start(Source& source)
         const std::lock_guard lock(mutex_);
         answer_.reset();
     }
-    source.submit(read_request(buffer_, offset_),
+    auto request = std::make_shared<Request>();
+    request->offset = offset_;
+    request->length = length_;
+    request->into = buffer_.span();
+    request->owner = buffer_.memory;
+    source.submit(std::move(request),
                   [self = shared_from_this()](int error) { self->ended(error); });
 }
 
@@ -133,7 +136,7 @@ Segments Fetches::begin(Clusters range, TimePoint deadline)
                 continue;
             }
             std::uint64_t end = at + 1;
-            while (end < limit && end - at < most && !map.is_local(end)) {
+            while (end < limit && end - at < most && !map.is_present(end)) {
                 end++;
             }
             const std::uint64_t offset = map.begin_of(at);

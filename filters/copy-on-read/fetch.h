@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "common/device/buffer_pool.h"
+#include "common/store/cluster_map.h"
 #include "common/thread/clock.h"
-#include "filters/copy-on-read/cluster_map.h"
 #include "filters/copy-on-read/local_copy.h"
 #include "filters/copy-on-read/source.h"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/copy-on-read/keeper.h"
 
-#include "common/thread/thread_start.h"
-
 namespace resilience::cor {
 
 namespace {
@@ -12,42 +10,26 @@ constexpr std::chrono::seconds sync_interval{5};
 
 }  // namespace
 
-void Keeper::start()
-{
-    thread_ = start_thread("cor-keeper", [this] { run(); });
-}
-
 void Keeper::stop()
 {
-    {
-        const std::lock_guard lock(mutex_);
-        if (stopping_) {
-            return;
-        }
-        stopping_ = true;
-        changed_.notify_all();
+    if (thread_.running()) {
+        thread_.stop(BackgroundThread::no_limit);
+        check_complete();
+        sync();
     }
-    if (!thread_.joinable()) {
-        return;
-    }
-    thread_.join();
-    check_complete();
-    sync();
 }
 
-void Keeper::run()
+TimePoint Keeper::turn()
 {
-    TimePoint next_sync = real_clock().now() + sync_interval;
-    std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, tick, [this] { return stopping_; })) {
-        lock.unlock();
-        check_complete();
-        if (real_clock().now() >= next_sync) {
-            sync();
-            next_sync = real_clock().now() + sync_interval;
-        }
-        lock.lock();
+    const TimePoint now = real_clock().now();
+    check_complete();
+    if (now >= next_sync_) {
+        sync();
     }
+    if (now >= next_sync_ || next_sync_ == TimePoint::max()) {
+        next_sync_ = real_clock().now() + sync_interval;
+    }
+    return real_clock().now() + tick;
 }
 
 void Keeper::sync()

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-
+#include "common/thread/background_thread.h"
 #include "filters/copy-on-read/engine.h"
 
 namespace resilience::cor {
@@ -19,21 +16,19 @@ public:
     Keeper& operator=(const Keeper&) = delete;
     ~Keeper() { stop(); }
 
-    void start();
+    void start() { thread_.start(); }
     /// Ends the thread and does all of it a last time.
     void stop();
 
 private:
-    void run();
+    TimePoint turn();
     void sync();
     void check_complete();
 
     Engine& engine_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    bool stopping_ = false;
     bool complete_ = false;  ///< has been dealt with
-    std::thread thread_;
+    TimePoint next_sync_ = TimePoint::max();  ///< from the first turn on
+    BackgroundThread thread_{"cor-keeper", [this](const auto&) { return turn(); }};
 };
 
 }  // namespace resilience::cor

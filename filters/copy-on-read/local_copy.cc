@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/copy-on-read/local_copy.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -14,9 +10,8 @@
 #include "common/core/compare.h"
 #include "common/core/random_id.h"
 #include "common/device/device.h"
-#include "common/device/open_options.h"
 #include "common/file/file_extents.h"
-#include "common/file/file_lock.h"
+#include "common/format/little_endian.h"
 
 namespace resilience::cor {
 
@@ -24,138 +19,111 @@ namespace {
 
 constexpr std::uint32_t default_cluster = 64 << 10;
 
+// In bytes from the start of our part of the header.
+namespace at {
+constexpr std::size_t flags = 0;
+constexpr std::size_t fingerprint = 8;
+constexpr std::size_t source = 16;  ///< up to the end
+}  // namespace at
+
+enum Flag : std::uint32_t { flag_complete = 1, flag_fingerprint = 2 };
+
 template <typename... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args)
 {
     throw SetupError(fmt::format(format, std::forward<Args>(args)...));
 }
 
-std::string map_of(const std::string& path) { return path + ".map"; }
-
-bool is_there(const std::string& path)
+ClusteredFileWords words()
 {
-    struct stat st = {};
-    if (stat(path.c_str(), &st) == 0) {
-        return true;
-    }
-    if (errno != ENOENT && errno != ENOTDIR) {
-        fail("'{}' cannot be used: {}", path, std::strerror(errno));
-    }
-    return false;
+    return {.key = "cor-file",
+            .device = "source",
+            .lengths = "",
+            .lost = "What the copy beside it holds cannot be known any more: restore both from a "
+                    "backup",
+            .anew = "remove the copy and its map to start again without what was written"};
 }
 
-/// Opens the copy, which may be new, and locks it against other servers.
-UniqueFd open_locked(const std::string& path)
-{
-    UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
-    if (!fd) {
-        fail("cor-file='{}' cannot be opened or made: {}", path, std::strerror(errno));
-    }
-    struct stat st = {};
-    if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
-        fail("cor-file='{}' is not a regular file; the copy is a sparse file, give the path of "
-             "one that does not exist yet",
-             path);
-    }
-    try {
-        lock_file(path, fd.get(), true);
-    } catch (const SetupError& error) {
-        fail("cor-file: {}", error.what());
-    }
-    return fd;
-}
+std::string source_of(const Options& options) { return options.source.substr(0, largest_source); }
 
-/// Whether there is nothing in it, as far as the file system tells.
-bool is_empty(int fd, std::uint64_t size)
+/// For a new copy.
+mapfile::Header new_header(const Options& options, std::optional<std::uint64_t> source_size)
 {
-    return size == 0 || (lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO);
+    mapfile::Header header;
+    header.kind = "copy-on-read";
+    header.cluster_size = options.cluster_size.value_or(default_cluster);
+    header.device_size = source_size.value_or(0);
+    header.id = random_id();
+    header.owner = encode_copy_header({false, std::nullopt, source_of(options)});
+    return header;
 }
 
 }  // namespace
 
-bool LocalCopy::exists(const Options& options) { return is_there(map_of(options.file)); }
+std::vector<std::byte> encode_copy_header(const CopyHeader& header)
+{
+    std::vector<std::byte> out(at::source + header.source.size());
+    put_le(out, at::flags,
+           (header.complete ? flag_complete : 0U) | (header.fingerprint ? flag_fingerprint : 0U));
+    put_le(out, at::fingerprint, header.fingerprint.value_or(0));
+    put_text(std::span(out).subspan(at::source), header.source);
+    return out;
+}
+
+CopyHeader decode_copy_header(std::span<const std::byte> bytes)
+{
+    if (bytes.size() < at::source) {
+        throw mapfile::Damaged(fmt::format("the header has {} bytes of copy-on-read's, not {}",
+                                           bytes.size(), at::source));
+    }
+    const auto flags = get_le<std::uint32_t>(bytes, at::flags);
+    if ((flags & ~(flag_complete | flag_fingerprint)) != 0) {
+        throw mapfile::Damaged(
+            fmt::format("the header has flags that this version does not know ({:#x})", flags));
+    }
+    CopyHeader header;
+    header.complete = (flags & flag_complete) != 0;
+    if ((flags & flag_fingerprint) != 0) {
+        header.fingerprint = get_le<std::uint64_t>(bytes, at::fingerprint);
+    }
+    const auto source = bytes.subspan(at::source);
+    header.source.assign(reinterpret_cast<const char*>(source.data()), source.size());
+    return header;
+}
+
+bool LocalCopy::exists(const Options& options) { return ClusteredFile::exists(options.file); }
 
 LocalCopy::LocalCopy(const Options& options, std::optional<std::uint64_t> source_size)
-    : path_(options.file), patience_(3 * options.timeout)
+    : file_(words(), options.file, new_header(options, source_size)),
+      patience_(3 * options.timeout)
 {
-    const bool known = exists(options);
-    if (known && !is_there(path_)) {
-        fail("cor-file='{0}' is gone, but its map '{1}' is there: bring the file back, or remove "
-             "the map to start again",
-             path_, map_of(path_));
+    try {
+        header_ = decode_copy_header(file_.header().owner);
+    } catch (const mapfile::Damaged& damage) {
+        file_.fail_damaged(damage.what());
     }
-    lock_ = open_locked(path_);
-    if (known) {
-        map_file_ = std::make_unique<MapFile>(map_of(path_));
-        check(options, source_size);
-    } else {
-        make(options, source_size);
-    }
-    OpenOptions how;
-    how.lock = false;  // lock_ has it, and would be in the way of itself
-    file_ = open_file(path_, how);
-    io_ = std::make_unique<FileIo>(file_);
-    zero_ = std::make_unique<FileZero>(file_, *io_);
-    const mapfile::Header& header = map_file_->header();
-    map_ = std::make_unique<ClusterMap>(header.device_size, header.cluster_size);
-    map_file_->load(*map_);
+    check(options, source_size);
+    file_.load(file_.header().generation);
     reconcile();
 }
 
-void LocalCopy::make(const Options& options, std::optional<std::uint64_t> source_size)
+void LocalCopy::check(const Options& options, std::optional<std::uint64_t> source_size) const
 {
-    struct stat st = {};
-    if (fstat(lock_.get(), &st) != 0) {
-        fail("cor-file='{}' cannot be used: {}", path_, std::strerror(errno));
-    }
-    const auto bytes = static_cast<std::uint64_t>(st.st_size);
-    const std::uint64_t size = source_size.value();
-    if (!is_empty(lock_.get(), bytes)) {
-        fail("cor-file='{0}' is not empty, but there is no map '{1}': it will not be overwritten.  "
-             "If it was a copy, bring its map back, or remove the file; a complete copy is served "
-             "by nbdkit's file plugin without a map",
-             path_, map_of(path_));
-    }
-    if (bytes != 0 && bytes != size) {
-        fail("cor-file='{}' has {} bytes, the source has {}: remove the file", path_, bytes, size);
-    }
-    if (ftruncate(lock_.get(), static_cast<off_t>(size)) != 0) {
-        fail("cor-file='{}' cannot be made {} bytes long: {}", path_, size, std::strerror(errno));
-    }
-    mapfile::Header header;
-    header.cluster_size = options.cluster_size.value_or(default_cluster);
-    header.device_size = size;
-    header.id = random_id();
-    header.source = options.source.substr(0, mapfile::largest_source);
-    MapFile::create(map_of(path_), header);
-    map_file_ = std::make_unique<MapFile>(map_of(path_));
-}
-
-void LocalCopy::check(const Options& options, std::optional<std::uint64_t> source_size)
-{
-    const mapfile::Header& header = map_file_->header();
     const auto again = "; give each source a cor-file of its own, or remove the file and its map "
                        "to start again without what was written";
-    if (source_size && *source_size != header.device_size) {
-        fail("cor-file='{}' is a copy of {} bytes, the source has {} bytes{}", path_,
-             header.device_size, *source_size, again);
+    if (source_size && *source_size != size()) {
+        fail("cor-file='{}' is a copy of {} bytes, the source has {} bytes{}", path(), size(),
+             *source_size, again);
     }
-    const std::string source = options.source.substr(0, mapfile::largest_source);
-    if (!source.empty() && !header.source.empty() && source != header.source) {
-        fail("cor-file='{}' is a copy of '{}', the source is now '{}'{}", path_, header.source,
+    const std::string source = source_of(options);
+    if (!source.empty() && !header_.source.empty() && source != header_.source) {
+        fail("cor-file='{}' is a copy of '{}', the source is now '{}'{}", path(), header_.source,
              source, again);
     }
-    if (options.cluster_size && *options.cluster_size != header.cluster_size) {
+    if (options.cluster_size && *options.cluster_size != file_.cluster_size()) {
         fail("cor-cluster-size={}: the map of cor-file='{}' has clusters of {} bytes; leave the "
              "parameter out, it is for new copies",
-             *options.cluster_size, path_, header.cluster_size);
-    }
-    struct stat st = {};
-    if (fstat(lock_.get(), &st) != 0 ||
-        static_cast<std::uint64_t>(st.st_size) != header.device_size) {
-        fail("cor-file='{}' has {} bytes, by its map it has to have {}: the file was changed by "
-             "somebody else",
-             path_, st.st_size, header.device_size);
+             *options.cluster_size, path(), file_.cluster_size());
     }
 }
 
@@ -167,20 +135,20 @@ void LocalCopy::reconcile()
     for (std::uint64_t at = 0; at < size(); at = request.end()) {
         request.offset = at;
         request.length = size() - at;
-        if (const int error = find_extents(file_, request)) {
-            fail("cor-file='{}' cannot be looked at: {}", path_, std::strerror(error));
+        if (const int error = find_extents(file_.file(), request)) {
+            fail("cor-file='{}' cannot be looked at: {}", path(), std::strerror(error));
         }
         std::uint64_t begin = at;
         for (const Extent& extent : request.extents) {
             const std::uint64_t end = begin + extent.length;
-            const Clusters clusters = map_->touched(begin, end);
+            const Clusters clusters = file_.touched(begin, end);
             for (auto i = clusters.first; !extent.hole && i < clusters.last; i++) {
-                const State state = map_->get(i);
-                const std::uint64_t from = map_->begin_of(i);
-                if (state == State::zero) {
-                    map_->set({i, i + 1}, State::data);
-                } else if (state == State::absent &&
-                           zero_->zero(from, map_->end_of(i + 1) - from, {.may_trim = true}) != 0) {
+                const ClusterState state = file_.get(i);
+                const std::uint64_t from = file_.begin_of(i);
+                if (state == ClusterState::zero) {
+                    file_.set({i, i + 1}, ClusterState::data);
+                } else if (state == ClusterState::absent &&
+                           file_.zero(from, file_.end_of(i + 1) - from, {.may_trim = true}) != 0) {
                     leftovers_ = true;
                 }
             }
@@ -188,21 +156,21 @@ void LocalCopy::reconcile()
         }
         request.length = begin - at;
     }
-    leftovers_ = leftovers_ || !file_.seek_data || !file_.punch;
+    leftovers_ = leftovers_ || !file_.file().seek_data || !file_.file().punch;
 }
 
-mapfile::Header LocalCopy::header() const
+CopyHeader LocalCopy::header() const
 {
     const std::lock_guard lock(mutex_);
-    return map_file_->header();
+    return header_;
 }
 
 int LocalCopy::store(Clusters clusters, std::span<const std::byte> data)
 {
-    const std::uint64_t base = map_->begin_of(clusters.first);
+    const std::uint64_t base = file_.begin_of(clusters.first);
     const auto part = [&](Clusters of) {
-        const std::uint64_t begin = map_->begin_of(of.first);
-        return data.subspan(begin - base, map_->end_of(of.last) - begin);
+        const std::uint64_t begin = file_.begin_of(of.first);
+        return data.subspan(begin - base, file_.end_of(of.last) - begin);
     };
     for (std::uint64_t at = clusters.first; at < clusters.last;) {
         const bool zero = is_all_zero(part({at, at + 1}));
@@ -215,12 +183,11 @@ int LocalCopy::store(Clusters clusters, std::span<const std::byte> data)
                 return error;
             }
         } else {
-            unsynced_ = true;
-            if (const int error = io_->write(map_->begin_of(run.first), part(run), false)) {
+            if (const int error = file_.write(file_.begin_of(run.first), part(run))) {
                 leftovers_ = true;
                 return error;
             }
-            map_->fill(run, State::data);
+            file_.fill(run, ClusterState::data);
         }
         at = run.last;
     }
@@ -230,17 +197,16 @@ int LocalCopy::store(Clusters clusters, std::span<const std::byte> data)
 int LocalCopy::store_zeroes(Clusters clusters)
 {
     for (std::uint64_t at = clusters.first; leftovers_ && at < clusters.last; at++) {
-        const std::uint64_t begin = map_->begin_of(at);
-        unsynced_ = true;
-        if (map_->is_local(at)) {
+        const std::uint64_t begin = file_.begin_of(at);
+        if (file_.is_present(at)) {
             continue;
         }
         if (const int error =
-                zero_->zero(begin, map_->end_of(at + 1) - begin, {.may_trim = true})) {
+                file_.zero(begin, file_.end_of(at + 1) - begin, {.may_trim = true})) {
             return error;
         }
     }
-    map_->fill(clusters, State::zero);
+    file_.fill(clusters, ClusterState::zero);
     return 0;
 }
 
@@ -252,7 +218,7 @@ RangeLock::Guard LocalCopy::take_turn(std::uint64_t begin, std::uint64_t end, Lo
 int LocalCopy::read(std::uint64_t offset, std::span<std::byte> into)
 {
     const auto turn = take_turn(offset, offset + into.size(), LockMode::shared);
-    return turn ? io_->read(offset, into) : EIO;
+    return turn ? file_.read(offset, into) : EIO;
 }
 
 int LocalCopy::write(std::uint64_t offset, std::span<const std::byte> from)
@@ -262,19 +228,18 @@ int LocalCopy::write(std::uint64_t offset, std::span<const std::byte> from)
     if (!turn) {
         return EIO;
     }
-    unsynced_ = true;
-    if (const int error = io_->write(offset, from, false)) {
+    if (const int error = file_.write(offset, from)) {
         // Some of it may be there.  What was zero is not sure to be zero now;
         // what was absent stays so, and the source's content with it.
         leftovers_ = true;
-        for (Clusters all = map_->touched(offset, end); !all.empty(); all.first++) {
-            if (map_->get(all.first) == State::zero) {
-                map_->set({all.first, all.first + 1}, State::data);
+        for (Clusters all = file_.touched(offset, end); !all.empty(); all.first++) {
+            if (file_.get(all.first) == ClusterState::zero) {
+                file_.set({all.first, all.first + 1}, ClusterState::data);
             }
         }
         return error;
     }
-    map_->set(map_->touched(offset, end), State::data);
+    file_.set(file_.touched(offset, end), ClusterState::data);
     return 0;
 }
 
@@ -285,48 +250,21 @@ int LocalCopy::zero(std::uint64_t offset, std::uint64_t length, const Flags& fla
     if (!turn) {
         return EIO;
     }
-    unsynced_ = true;
-    const Clusters whole = map_->covered(offset, end);
-    if (const int error = zero_->zero(offset, length, flags)) {
+    const Clusters whole = file_.covered(offset, end);
+    if (const int error = file_.zero(offset, length, flags)) {
         return error;
     }
     // Zeroes that must keep their room in the file are no hole.
-    map_->set(whole, flags.may_trim ? State::zero : State::data);
+    file_.set(whole, flags.may_trim ? ClusterState::zero : ClusterState::data);
     return 0;
 }
 
-int LocalCopy::sync()
+int LocalCopy::write_header(const CopyHeader& next)
 {
-    const std::uint64_t ticket = ++wanted_;
-    const std::lock_guard lock(mutex_);
-    if (done_ < ticket) {
-        const std::uint64_t all = wanted_.load();
-        result_ = sync_now();
-        done_ = all;
-    }
-    return result_;
-}
-
-int LocalCopy::sync_now()
-{
-    unsynced_ = false;
-    // What the pages say now was written before now, so the sync of the data
-    // covers it; what is set later is in the next ones.
-    std::vector<MapFile::Changed> pages;
-    for (std::uint64_t page = 0; map_->dirty() && page < map_->pages(); page++) {
-        if (map_->dirty(page)) {
-            pages.push_back({page, map_->take(page)});
-        }
-    }
-    int error = io_->sync();
-    if (error == 0 && !pages.empty()) {
-        error = map_file_->write(pages);
-    }
-    if (error != 0) {
-        unsynced_ = true;
-        for (const auto& each : pages) {
-            map_->mark_dirty(each.page);
-        }
+    const int error =
+        file_.write_header(file_.header().generation, encode_copy_header(next));
+    if (error == 0) {
+        header_ = next;
     }
     return error;
 }
@@ -334,9 +272,9 @@ int LocalCopy::sync_now()
 int LocalCopy::set_fingerprint(std::uint64_t fingerprint)
 {
     const std::lock_guard lock(mutex_);
-    mapfile::Header header = map_file_->header();
+    CopyHeader header = header_;
     header.fingerprint = fingerprint;
-    return map_file_->write(header);
+    return write_header(header);
 }
 
 int LocalCopy::set_complete()
@@ -345,9 +283,9 @@ int LocalCopy::set_complete()
         return error;
     }
     const std::lock_guard lock(mutex_);
-    mapfile::Header header = map_file_->header();
+    CopyHeader header = header_;
     header.complete = true;
-    return map_file_->write(header);
+    return write_header(header);
 }
 
 }  // namespace resilience::cor

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// The copy: a sparse raw file, and the map beside it that says which clusters
-// of it hold something.
+// The copy: a clustered file (common/store/clustered_file.h), and what the header
+// of its map says of the source.
 //
-// The rule that everything rests on: a state is set after its data were
-// written, and becomes durable after they are durable.  So what a crash leaves
-// behind is a map that knows too little, never one that knows too much:
+// What a state that a crash has lost means here:
 //
-//   * A fetched cluster whose state was lost is fetched again.
-//   * A guest's write whose state was lost was never flushed.  Its cluster is
-//     the source's again, as a whole: bytes of it that did reach the file are
-//     punched out when the file is opened, before anybody can see a mixture.
+//   * A fetched cluster is fetched again.
+//   * A guest's write was never flushed.  Its cluster is the source's again, as a
+//     whole: bytes of it that did reach the file are punched out when the file is
+//     opened, before anybody can see a mixture.
 //   * A guest's write into a cluster that the durable map calls zero is seen,
 //     all of it or some of its sectors.  Nobody was promised more.  But then
 //     the cluster is no zero any more, and must not be reported as one, so
@@ -25,22 +23,34 @@
 // while anybody waits for the source.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
-#include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 
-#include "common/core/unique_fd.h"
 #include "common/device/range_lock.h"
-#include "common/file/file_io.h"
-#include "common/file/file_open.h"
-#include "common/file/file_zero.h"
-#include "filters/copy-on-read/cluster_map.h"
-#include "filters/copy-on-read/map_file.h"
+#include "common/store/clustered_file.h"
 #include "filters/copy-on-read/options.h"
 
 namespace resilience::cor {
+
+/// What the header of the map has of ours.
+struct CopyHeader {
+    bool complete = false;                     ///< no cluster is absent
+    std::optional<std::uint64_t> fingerprint;  ///< of the source's content, once it was taken
+    std::string source;                        ///< which source it is; may be empty
+
+    friend bool operator==(const CopyHeader&, const CopyHeader&) = default;
+};
+
+/// The longest text for CopyHeader::source; a longer one is cut off.
+inline constexpr std::size_t largest_source = mapfile::largest_owner - 16;
+
+std::vector<std::byte> encode_copy_header(const CopyHeader& header);
+/// Throws mapfile::Damaged.
+CopyHeader decode_copy_header(std::span<const std::byte> bytes);
 
 /// Errors of members are positive errno values.  Thread-safe, but two threads
 /// must not change the same cluster at a time (the range lock sees to that).
@@ -54,11 +64,10 @@ public:
     /// both are there they have to fit.  Throws SetupError.
     LocalCopy(const Options& options, std::optional<std::uint64_t> source_size);
 
-    const std::string& path() const { return path_; }
-    std::uint64_t size() const { return map_->device_size(); }
-    ClusterMap& map() { return *map_; }
-    const ClusterMap& map() const { return *map_; }
-    mapfile::Header header() const;
+    const std::string& path() const { return file_.path(); }
+    std::uint64_t size() const { return file_.size(); }
+    const ClusterMap& map() const { return file_; }
+    CopyHeader header() const;
 
     /// What is local, in whole sectors as some write left them.
     int read(std::uint64_t offset, std::span<std::byte> into);
@@ -73,10 +82,10 @@ public:
     int write(std::uint64_t offset, std::span<const std::byte> from);
     int zero(std::uint64_t offset, std::uint64_t length, const Flags& flags);
 
-    /// Makes durable what was written and set before the call: the data, then
-    /// the states.  Several callers share one sync.
-    int sync();
-    bool dirty() const { return map_->dirty() || unsynced_.load(); }
+    /// Makes durable what was written and set before the call.  Several callers
+    /// share one sync.
+    int sync() { return file_.commit(); }
+    bool dirty() const { return file_.dirty(); }
 
     /// Notes in the header what is known only later; durable on return.
     int set_fingerprint(std::uint64_t fingerprint);
@@ -84,28 +93,18 @@ public:
 
 private:
     RangeLock::Guard take_turn(std::uint64_t begin, std::uint64_t end, LockMode mode);
-    void make(const Options& options, std::optional<std::uint64_t> source_size);
-    void check(const Options& options, std::optional<std::uint64_t> source_size);
+    void check(const Options& options, std::optional<std::uint64_t> source_size) const;
     void reconcile();
-    int sync_now();
+    int write_header(const CopyHeader& next);
 
-    const std::string path_;
+    ClusteredFile file_;
     const std::chrono::nanoseconds patience_;  ///< with a file system that hangs
     RangeLock turns_{real_clock()};
-    UniqueFd lock_;  ///< holds the advisory lock; all I/O goes through file_
-    OpenedFile file_;
-    std::unique_ptr<FileIo> io_;
-    std::unique_ptr<FileZero> zero_;
-    std::unique_ptr<MapFile> map_file_;
-    std::unique_ptr<ClusterMap> map_;
     /// An absent cluster may have data in the file, of a write that failed.
     std::atomic<bool> leftovers_{false};
-    std::atomic<bool> unsynced_{false};  ///< data were written since the last sync began
 
-    std::atomic<std::uint64_t> wanted_{0};  ///< syncs asked for
-    mutable std::mutex mutex_;              ///< one sync at a time; what follows
-    std::uint64_t done_ = 0;                ///< of wanted_: those that have ended
-    int result_ = 0;
+    mutable std::mutex mutex_;
+    CopyHeader header_;
 };
 
 }  // namespace resilience::cor

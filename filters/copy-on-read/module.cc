@@ -10,7 +10,6 @@
 
 #include "common/child/uri.h"
 #include "common/core/log.h"
-#include "filters/copy-on-read/fingerprint.h"
 
 namespace resilience::cor {
 
@@ -229,12 +228,11 @@ void CorModule::get_ready(std::shared_ptr<Device> next)
         }
         copy = std::make_unique<LocalCopy>(options_, device->size());
     }
-    const mapfile::Header header = copy->header();
     Source::Setup setup = source_setup(std::move(device), *copy);
     engine_ = std::make_shared<Engine>(options_, std::move(copy), std::move(setup), control().events());
     if (!options_.trace.empty()) {
-        engine_->trace =
-            std::make_unique<Trace>(options_.trace, header.device_size, header.cluster_size);
+        const ClusterMap& map = engine_->local->map();
+        engine_->trace = std::make_unique<Trace>(options_.trace, map.size(), map.cluster_size());
     }
     device_ = std::make_shared<CorDevice>(engine_);
     passing_ = std::make_shared<PassingDevice>(device_);

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <deque>
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include "common/core/log.h"
-#include "common/thread/thread_start.h"
-#include "filters/copy-on-read/asked.h"
-#include "filters/copy-on-read/fingerprint.h"
+#include "common/device/pending.h"
 
 namespace resilience::cor {
 
@@ -22,7 +22,42 @@ constexpr milliseconds probe_interval{500};
 constexpr milliseconds open_interval{2000};
 constexpr milliseconds try_interval{1000};
 
+constexpr std::uint64_t sample_count = 16;
+constexpr std::uint64_t sample_alignment = 64 << 10;  ///< no minimum block size is larger
+constexpr std::uint64_t smallest_sample = 4096;
+
+/// A read of a sample at `offset`.
+Request sample_request(const Device& device, std::uint64_t offset)
+{
+    Request request;
+    request.offset = offset;
+    request.length = std::min<std::uint64_t>(
+        device.size(), std::max<std::uint64_t>(smallest_sample, device.block_limits().minimum));
+    return request;
+}
+
 }  // namespace
+
+std::optional<std::uint64_t> take_fingerprint(Device& device, TimePoint deadline, int& error)
+{
+    const std::uint64_t last = device.size() - sample_request(device, 0).length;
+    std::deque<Pending> samples;
+    for (std::uint64_t i = 0; i < sample_count; i++) {
+        const std::uint64_t at = last / (sample_count - 1) * i;
+        samples.emplace_back(device,
+                             sample_request(device, at / sample_alignment * sample_alignment));
+    }
+    std::uint64_t hash = device.size();
+    for (Pending& sample : samples) {
+        const std::optional<int> result = sample.wait_until(deadline);
+        if (result != 0) {
+            error = result.value_or(ETIMEDOUT);
+            return std::nullopt;
+        }
+        hash = XXH3_64bits_withSeed(sample.data().data(), sample.data().size(), hash);
+    }
+    return hash;
+}
 
 Source::Source(Setup setup, Reporter& reporter, Counters& counters)
     : setup_(std::move(setup)), reporter_(reporter), counters_(counters), device_(setup_.device),
@@ -40,7 +75,7 @@ void Source::start()
         lose("it could not be opened yet");
     }
     if (setup_.background) {
-        thread_ = start_thread("cor-source", [this] { run(); });
+        thread_.start();
     }
 }
 
@@ -58,15 +93,14 @@ void Source::stop(milliseconds limit)
         device->stop(limit);
     }
     // It waits for nothing without a deadline of the same order.
-    if (thread_.joinable()) {
-        thread_.join();
-    }
+    thread_.stop(BackgroundThread::no_limit);
 }
 
 void Source::close()
 {
-    closed_ = true;  // run() does the rest
+    closed_ = true;  // turn() does the rest
     changed_.notify_all();
+    thread_.wake();
 }
 
 std::shared_ptr<Device> Source::device() const
@@ -201,17 +235,25 @@ void Source::submit(std::shared_ptr<Request> request, Completion done)
 int Source::ask(const Request& request, TimePoint deadline, ExtentList& extents)
 {
     for (;;) {
-        const auto asked = std::make_shared<Asked>();
-        *asked->request = request;
-        submit(asked->request, asked->completion(asked));
-        const std::optional<int> error = asked->wait(deadline);
+        const std::uint64_t epoch = epoch_;  // as in submit()
+        const auto device = this->device();
+        std::optional<int> error = ENOTCONN;
+        ExtentList found;
+        if (device && trusted_) {
+            Pending asked(*device, request);
+            error = asked.wait_until(deadline);
+            if (error == 0) {
+                found = asked.take_extents();
+                error = epoch != epoch_ ? ENOTCONN : 0;
+            }
+        }
         if (!error) {
             timed_out();
             return EIO;
         }
         if (*error == 0) {
             answered();
-            extents = std::move(asked->request->extents);
+            extents = std::move(found);
             return 0;
         }
         if (!again(*error, deadline)) {
@@ -247,53 +289,37 @@ bool Source::again(int error, TimePoint deadline)
     return link_returns(error, deadline) && ready(deadline) == 0;
 }
 
-void Source::wait_stopping(milliseconds time)
+std::optional<TimePoint> Source::turn()
 {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, time, [this] { return stopping_; });
-}
-
-void Source::run()
-{
-    TimePoint next_open{};
-    TimePoint next_probe{};
-    for (;;) {
-        const auto device = this->device();
+    const auto device = this->device();
+    const TimePoint now = real_clock().now();
+    if (closed_) {
+        if (device) {
+            const std::lock_guard lock(mutex_);
+            device_ = nullptr;
+        }
+        if (device && setup_.open) {  // a filter's `next` belongs to the server
+            device->stop(milliseconds(1000));
+        }
+        return std::nullopt;
+    }
+    if (!device && now >= next_open_) {
+        try_open();
+        next_open_ = real_clock().now() + open_interval;
+    } else if (device && device->link() == Link::returned) {
         {
             const std::lock_guard lock(mutex_);
-            if (stopping_) {
-                return;
-            }
+            epoch_++;
+            trusted_ = false;
         }
-        const TimePoint now = real_clock().now();
-        if (closed_) {
-            if (device) {
-                const std::lock_guard lock(mutex_);
-                device_ = nullptr;
-            }
-            if (device && setup_.open) {  // a filter's `next` belongs to the server
-                device->stop(milliseconds(1000));
-            }
-            return;
-        }
-        if (!device && now >= next_open) {
-            try_open();
-            next_open = real_clock().now() + open_interval;
-        } else if (device && device->link() == Link::returned) {
-            {
-                const std::lock_guard lock(mutex_);
-                epoch_++;
-                trusted_ = false;
-            }
-            device->resume();
-            changed_.notify_all();
-            next_probe = now;
-        } else if (device && away_ && device->link() == Link::up && now >= next_probe) {
-            probe(device);
-            next_probe = now + probe_interval;
-        }
-        wait_stopping(poll_interval);
+        device->resume();
+        changed_.notify_all();
+        next_probe_ = now;
+    } else if (device && away_ && device->link() == Link::up && now >= next_probe_) {
+        probe(device);
+        next_probe_ = now + probe_interval;
     }
+    return real_clock().now() + poll_interval;
 }
 
 void Source::try_open()
@@ -331,10 +357,8 @@ void Source::probe(const std::shared_ptr<Device>& device)
             return;  // the last one has not been answered yet
         }
     }
-    const Buffer buffer = take_buffer(sample_length(*device));
-    auto request = read_request(buffer, 0);
-    // Our own life ends only after the device's (see stop()).
-    device->submit(request, [this](int error) {
+    // It is left behind at once.  Our own life ends only after the device's (see stop()).
+    const Pending left_behind(*device, sample_request(*device, 0), [this](int error, bool) {
         {
             const std::lock_guard lock(mutex_);
             probing_ = false;

@@ -31,10 +31,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "common/device/device.h"
-#include "common/thread/clock.h"
+#include "common/thread/background_thread.h"
 #include "filters/copy-on-read/reporter.h"
 
 namespace resilience::cor {
@@ -94,13 +93,12 @@ public:
 
 private:
     bool link_returns(int error, TimePoint deadline);
-    void run();
+    std::optional<TimePoint> turn();
     void try_open();
     void probe(const std::shared_ptr<Device>& device);
     int check_content(TimePoint deadline);
     void lose(const std::string& why);
     void refuse(const std::string& why);
-    void wait_stopping(std::chrono::milliseconds time);
 
     const Setup setup_;
     Reporter& reporter_;
@@ -120,7 +118,15 @@ private:
     bool checking_ = false;
     bool probing_ = false;
     bool stopping_ = false;
-    std::thread thread_;
+
+    // The thread's own.
+    TimePoint next_open_{};
+    TimePoint next_probe_{};
+    BackgroundThread thread_{"cor-source", [this](const auto&) { return turn(); }};
 };
+
+/// Reads samples of `device`, which was started, all at a time, and hashes them.
+/// nullopt, with `error` (errno) set, if they cannot be read by `deadline`.
+std::optional<std::uint64_t> take_fingerprint(Device& device, TimePoint deadline, int& error);
 
 }  // namespace resilience::cor

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include "common/thread/thread_start.h"
+#include <utility>
 
 namespace resilience::cor {
 
@@ -17,6 +16,7 @@ constexpr unsigned stream_depth = 16;    ///< pieces of largest_fetch
 constexpr unsigned trace_depth = 64;     ///< pieces, mostly of a few clusters
 constexpr unsigned yielding_depth = 2;
 constexpr milliseconds retry_interval{500};
+constexpr milliseconds idle_interval{60 * 1000};
 /// How much the source is asked about at a time.
 constexpr std::uint64_t look_ahead_bytes = std::uint64_t{1} << 30;
 
@@ -30,13 +30,6 @@ Stream::Stream(Engine& engine)
 {
 }
 
-void Stream::start()
-{
-    if (!thread_.joinable()) {
-        thread_ = start_thread("cor-stream", [this] { run(); });
-    }
-}
-
 void Stream::stop()
 {
     {
@@ -44,20 +37,21 @@ void Stream::stop()
         stopping_ = true;
         changed_.notify_all();
     }
-    if (thread_.joinable()) {
-        thread_.join();
-    }
+    thread_.stop(BackgroundThread::no_limit);
 }
 
 void Stream::want(bool wanted)
 {
-    const std::lock_guard lock(mutex_);
-    if (wanted_ && !wanted && state_ != "complete") {
-        state_ = "stopped";
+    {
+        const std::lock_guard lock(mutex_);
+        if (wanted_ && !wanted && state_ != "complete") {
+            state_ = "stopped";
+        }
+        wanted_ = wanted;
+        error_.clear();
+        changed_.notify_all();
     }
-    wanted_ = wanted;
-    error_.clear();
-    changed_.notify_all();
+    thread_.wake();
 }
 
 void Stream::set_rate(std::uint64_t bytes_per_second)
@@ -79,7 +73,7 @@ StreamStatus Stream::status() const
     const std::uint64_t left = map.absent_clusters() * map.cluster_size();
     const std::lock_guard lock(mutex_);
     StreamStatus status;
-    status.total = map.device_size();
+    status.total = map.size();
     // The last cluster may be short, and what is passed may be counted twice.
     const std::uint64_t passed = passed_ * map.cluster_size();
     status.done = status.total - std::min(status.total, left - std::min(left, passed));
@@ -110,24 +104,23 @@ bool Stream::pause(milliseconds time)
     return wanted_ && !stopping_;
 }
 
-void Stream::run()
+/// Whether there may be something to fetch.
+bool Stream::unfinished() const
 {
-    prefetch_trace();
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-        if (wanted_ && state_ != "complete" && state_ != "failed") {
-            lock.unlock();
-            fill();
-            lock.lock();
-        }
-        changed_.wait(lock, [this] {
-            return stopping_ || (wanted_ && state_ != "complete" && state_ != "failed") ||
-                   (!wanted_ && (state_ == "failed"));
-        });
-        if (!wanted_ && state_ == "failed") {
-            state_ = "stopped";
-        }
+    const std::lock_guard lock(mutex_);
+    return wanted_ && !stopping_ && state_ != "complete" && state_ != "failed";
+}
+
+/// Without anything to do it waits for want().
+TimePoint Stream::turn()
+{
+    if (!std::exchange(traced_, true)) {
+        prefetch_trace();
     }
+    if (unfinished()) {
+        fill();
+    }
+    return real_clock().now() + (unfinished() ? milliseconds(0) : idle_interval);
 }
 
 void Stream::prefetch_trace()
@@ -232,7 +225,7 @@ bool Stream::look_ahead()
     Request request;
     request.op = Op::extents;
     request.offset = at;
-    request.length = std::min(look_ahead_bytes, map.device_size() - at);
+    request.length = std::min(look_ahead_bytes, map.size() - at);
     if (engine_.source.ask(request, deadline, ahead_) != 0) {
         ahead_ = {{.length = request.length}};
     }

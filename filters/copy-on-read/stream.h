@@ -15,10 +15,9 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 
+#include "common/thread/background_thread.h"
 #include "filters/copy-on-read/engine.h"
-#include "filters/copy-on-read/pipeline.h"
 
 namespace resilience::cor {
 
@@ -41,7 +40,7 @@ public:
     Stream& operator=(const Stream&) = delete;
     ~Stream() { stop(); }
 
-    void start();
+    void start() { thread_.start(); }
     /// Ends the thread; the source must have been stopped.
     void stop();
 
@@ -50,7 +49,8 @@ public:
     StreamStatus status() const;
 
 private:
-    void run();
+    TimePoint turn();
+    bool unfinished() const;
     void prefetch_trace();
     void fill();
     bool step(Pipeline& pipeline);
@@ -72,6 +72,7 @@ private:
     std::uint64_t rate_;
 
     // The thread's own.
+    bool traced_ = false;           ///< the trace has been gone through
     std::uint64_t cursor_ = 0;      ///< cluster
     ExtentList ahead_;              ///< what the source says of [ahead_begin_, ahead_end_)
     std::uint64_t ahead_begin_ = 0; ///< bytes
@@ -80,7 +81,7 @@ private:
     std::uint64_t extent_begin_ = 0;  ///< ... and where that begins, in bytes
     TimePoint next_{};              ///< the rate limit
     std::atomic<std::uint64_t> passed_{0};  ///< clusters that are not to be copied
-    std::thread thread_;
+    BackgroundThread thread_{"cor-stream", [this](const auto&) { return turn(); }};
 };
 
 }  // namespace resilience::cor

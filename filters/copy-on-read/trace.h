@@ -24,7 +24,7 @@
 #include <string>
 #include <vector>
 
-#include "filters/copy-on-read/cluster_map.h"
+#include "common/store/cluster_map.h"
 
 namespace resilience::cor {
 

@@ -9,6 +9,7 @@
 #include "tests/unit/device_test.h"
 
 using namespace device_test;
+using resilience::ClusterState;
 using resilience::SetupError;
 using namespace resilience::cor;
 
@@ -55,18 +56,18 @@ TEST_CASE("what is stored and synced is there after a crash, what is not is abse
     Bytes mixed = data;
     std::fill(mixed.begin() + cluster, mixed.begin() + 2 * cluster, std::byte{0});
     CHECK(copy.store({2, 5}, mixed) == 0);
-    CHECK(copy.map().get(2) == State::data);
-    CHECK(copy.map().get(3) == State::zero);
+    CHECK(copy.map().get(2) == ClusterState::data);
+    CHECK(copy.map().get(3) == ClusterState::zero);
     CHECK(copy.sync() == 0);
     CHECK(!copy.dirty());
     CHECK(copy.write(10 * cluster, data) == 0);  // not synced
-    CHECK(copy.map().get(10) == State::data);
+    CHECK(copy.map().get(10) == ClusterState::data);
 
     const Crash crash(folder, "c", "d");
     LocalCopy again(options_for(crash.file), 40 * cluster + 7);
-    CHECK(again.map().get(2) == State::data);
-    CHECK(again.map().get(3) == State::zero);
-    CHECK(again.map().get(10) == State::absent);
+    CHECK(again.map().get(2) == ClusterState::data);
+    CHECK(again.map().get(3) == ClusterState::zero);
+    CHECK(again.map().get(10) == ClusterState::absent);
     CHECK(read_bytes(again, 2 * cluster, mixed.size()) == mixed);
     // What the lost write left is gone: the cluster could else become a mixture.
     CHECK(read_bytes(again, 10 * cluster, data.size()) == Bytes(data.size()));
@@ -80,12 +81,12 @@ TEST_CASE("a cluster that the map calls zero and that has data is data")
     CHECK(copy.sync() == 0);
     const Bytes data = pattern(512, 1);
     CHECK(copy.write(cluster + 512, data) == 0);
-    CHECK(copy.map().get(1) == State::data);
+    CHECK(copy.map().get(1) == ClusterState::data);
 
     const Crash crash(folder, "c", "d");
     LocalCopy again(options_for(crash.file), 40 * cluster);
-    CHECK(again.map().get(0) == State::zero);
-    CHECK(again.map().get(1) == State::data);
+    CHECK(again.map().get(0) == ClusterState::zero);
+    CHECK(again.map().get(1) == ClusterState::data);
     CHECK(read_bytes(again, cluster + 512, 512) == data);
 }
 
@@ -113,7 +114,7 @@ TEST_CASE("a map that is damaged anywhere is refused, and names the place")
     }
     make_file(folder / "c.map", good);
     LocalCopy copy(options_for(folder / "c"), 40 * cluster);
-    CHECK(copy.map().get(0) == State::data);
+    CHECK(copy.map().get(0) == ClusterState::data);
 }
 
 TEST_CASE("the slots of a page are written in turn, and the last one is found")

@@ -57,6 +57,19 @@ TEST_CASE("an answer in time: the error, the data, and told once")
     CHECK(pending.answered_at() <= real_clock().now());
 }
 
+TEST_CASE("a read needs no memory of the caller's")
+{
+    FaultyDevice device(8192);
+    device.fill({0, 8192}, std::byte{7});
+    Request request;
+    request.offset = 512;
+    request.length = 1024;
+    Pending pending(device, request);
+    REQUIRE(pending.wait_until(later()) == 0);
+    CHECK(pending.data().size() == 1024);
+    CHECK(pending.data().back() == std::byte{7});
+}
+
 TEST_CASE("an error is an answer")
 {
     FaultyDevice device(8192);

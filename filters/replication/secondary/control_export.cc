@@ -83,7 +83,7 @@ wire::Status ControlExport::status() const
         status.session = session_;
         status.text = text_;
     }
-    const LayerHeader header = core_->hidden->header_copy();
+    const LayerHeader header = core_->header();
     status.state = core_->state;
     status.role = identity.role;
     status.pair = identity.pair;

@@ -82,12 +82,6 @@ struct SecondaryCounters {
     std::atomic<std::uint64_t> last_pause_us{0};    ///< how long the last checkpoint held I/O
 };
 
-/// Hidden and active, which belong together.
-struct Layers {
-    std::unique_ptr<Layer> hidden;
-    std::unique_ptr<Layer> active;
-};
-
 /// Bytes per bit of a change map.
 constexpr std::uint32_t difference_granularity = 64 << 10;
 
@@ -113,8 +107,9 @@ struct Core {
     /// Writes hidden's header; with `empties`, in the next generation, after
     /// which both layers are empty.  0 or a positive errno, and then nothing has
     /// changed.  Under lock_all().
-    int set_header(LayerHeader next, bool empties);
-    const LayerHeader& header() const { return hidden->header(); }
+    int set_header(const LayerHeader& next, bool empties);
+    /// Changed under lock_all(); at any other time for information.
+    LayerHeader header() const;
 
     /// Makes what the primary has written durable.  A disk that has failed to do
     /// that once has lost something, and may well succeed the next time: here it
@@ -156,13 +151,11 @@ private:
     SyncLedger disk_syncs_;
     const std::uint64_t grain_;  ///< the larger cluster
     const IdentityFile identity_file_;
-    mutable std::mutex identity_mutex_;
+    mutable std::mutex identity_mutex_;  ///< and of header_
     Identity identity_;
     std::atomic<bool> consistent_{false};
+    LayerHeader header_;        ///< hidden's
+    std::uint64_t generation_;  ///< of both layers; under lock_all()
 };
-
-/// Opens or makes both files.  `identity` is corrected when the checkpoint that
-/// it speaks of is gone with them.  Throws SetupError.
-Layers open_layers(const Options& options, std::uint64_t size, Identity& identity);
 
 }  // namespace resilience::replication

@@ -1,251 +1,159 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/replication/secondary/layer.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "common/core/log.h"
+#include "common/core/random_id.h"
+#include "common/format/little_endian.h"
 
 namespace resilience::replication {
 
-Layer::Layer(OpenedFile file, UniqueFd lock, std::unique_ptr<LayerMapFile> map, bool is_new)
-    : file_(std::move(file)), lock_(std::move(lock)), io_(file_), map_file_(std::move(map)),
-      is_new_(is_new), size_(map_file_->header().device_size),
-      cluster_size_(map_file_->header().cluster_size),
-      clusters_(mapfile::count_clusters(size_, cluster_size_)),
-      pages_(count_layer_pages(size_, cluster_size_))
-{
-}
+namespace {
 
-void Layer::load(std::uint64_t generation)
-{
-    generation_ = generation;
-    map_file_->load([&](std::uint64_t page, const mapfile::Payload& payload) {
-        const std::uint64_t found = page_generation(payload);
-        if (found > generation) {
-            throw Damaged(fmt::format("page {} is of generation {}, the header of hidden says {}",
-                                      page + 1, found, generation));
-        }
-        if (found != generation) {
-            return;
-        }
-        pages_[page] = std::make_unique<Page>();
-        pages_[page]->payload = payload;
-        const std::uint64_t first = page * layer_clusters_per_page;
-        const std::uint64_t count = std::min(layer_clusters_per_page, clusters_ - first);
-        for (std::uint64_t i = 0; i < count; i++) {
-            present_ += get_cluster(payload, i) != ClusterState::absent;
-        }
-    });
-}
+// In bytes from the start of the owner's part of the header.
+namespace at {
+constexpr std::size_t partner = 0;
+constexpr std::size_t checkpoint = 8;
+constexpr std::size_t checkpoint_time = 16;
+constexpr std::size_t moment = 24;
+constexpr std::size_t state = 32;
+constexpr std::size_t flags = 36;
+constexpr std::size_t end = 40;
+}  // namespace at
 
-Clusters Layer::touched(std::uint64_t begin, std::uint64_t end) const
-{
-    return {begin / cluster_size_, (end + cluster_size_ - 1) / cluster_size_};
-}
+enum Flag : std::uint32_t { flag_syncing = 1, flag_nothing_saved = 2 };
 
-std::uint64_t Layer::end_of(std::uint64_t last) const
-{
-    return std::min(last * cluster_size_, size_);
-}
+constexpr std::string_view hidden_key = "replication-hidden";
+constexpr std::string_view active_key = "replication-active";
 
-const Layer::Page* Layer::current(std::uint64_t page) const
+/// Opens or makes one of the two; `header` is for a new one.
+std::unique_ptr<Layer> open_layer(std::string_view key, const std::string& path,
+                                  const mapfile::Header& wanted)
 {
-    const Page* found = pages_[page].get();
-    return found != nullptr && page_generation(found->payload) == generation_ ? found : nullptr;
-}
-
-Layer::Page& Layer::make_current(std::uint64_t page)
-{
-    if (!pages_[page]) {
-        pages_[page] = std::make_unique<Page>();
+    const ClusteredFileWords words{
+        .key = std::string(key),
+        .device = "disk",
+        .lengths = "Active disk, hidden disk, secondary disk's length are not the same: ",  // QEMU's
+        .lost = "What the disk held at the last checkpoint cannot be known any more.  Restore "
+                "active, hidden and their maps from a backup",
+        .anew = "remove the four files (active, hidden and their maps), and the disk is as the "
+                "primary left it, without a checkpoint, until the primary has made the next one",
+    };
+    auto layer = std::make_unique<Layer>(words, path, wanted);
+    if (layer->size() != wanted.device_size) {
+        layer->fail_length(wanted.device_size);
     }
-    Page& found = *pages_[page];
-    if (page_generation(found.payload) != generation_) {
-        found.payload.fill(std::byte{0});
-        put_page_generation(found.payload, generation_);
+    return layer;
+}
+
+LayerHeader header_of(const Layer& layer)
+{
+    try {
+        return decode_layer_header(layer.header().owner);
+    } catch (const mapfile::Damaged& damage) {
+        layer.fail_damaged(damage.what());
     }
-    return found;
 }
 
-ClusterState Layer::get(std::uint64_t cluster) const
+}  // namespace
+
+std::vector<std::byte> encode_layer_header(const LayerHeader& header)
 {
-    const std::shared_lock lock(mutex_);
-    const Page* page = current(cluster / layer_clusters_per_page);
-    return page == nullptr ? ClusterState::absent
-                           : get_cluster(page->payload, cluster % layer_clusters_per_page);
+    std::vector<std::byte> out(at::end);
+    put_le(out, at::partner, header.partner);
+    put_le(out, at::checkpoint, header.checkpoint);
+    put_le(out, at::checkpoint_time, header.checkpoint_time);
+    put_le(out, at::moment, header.moment);
+    put_le(out, at::state, static_cast<std::uint32_t>(header.state));
+    put_le(out, at::flags,
+           (header.syncing ? flag_syncing : 0U) |
+               (header.nothing_saved ? flag_nothing_saved : 0U));
+    return out;
 }
 
-std::vector<ClusterRun> Layer::runs(Clusters range) const
+LayerHeader decode_layer_header(const std::vector<std::byte>& bytes)
 {
-    std::vector<ClusterRun> result;
-    const std::shared_lock lock(mutex_);
-    for (std::uint64_t at = range.first; at < range.last;) {
-        const std::uint64_t number = at / layer_clusters_per_page;
-        const std::uint64_t end = std::min(range.last, (number + 1) * layer_clusters_per_page);
-        const Page* page = current(number);
-        while (at < end) {
-            const auto state = page == nullptr
-                                   ? ClusterState::absent
-                                   : get_cluster(page->payload, at % layer_clusters_per_page);
-            const std::uint64_t next = page == nullptr ? end : at + 1;
-            if (!result.empty() && result.back().state == state) {
-                result.back().clusters.last = next;
-            } else {
-                result.push_back({{at, next}, state});
-            }
-            at = next;
+    if (bytes.size() != at::end) {
+        throw mapfile::Damaged(fmt::format("the header has {} bytes of replication's, not {}",
+                                           bytes.size(), at::end));
+    }
+    const auto state = get_le<std::uint32_t>(bytes, at::state);
+    const auto flags = get_le<std::uint32_t>(bytes, at::flags);
+    if (state > static_cast<std::uint32_t>(State::done)) {
+        throw mapfile::Damaged(fmt::format("the header's state is {}", state));
+    }
+    if ((flags & ~(flag_syncing | flag_nothing_saved)) != 0) {
+        throw mapfile::Damaged(
+            fmt::format("the header has flags that this version does not know ({:#x})", flags));
+    }
+    LayerHeader header;
+    header.partner = get_le<std::uint64_t>(bytes, at::partner);
+    header.checkpoint = get_le<std::uint64_t>(bytes, at::checkpoint);
+    header.checkpoint_time = get_le<std::uint64_t>(bytes, at::checkpoint_time);
+    header.moment = get_le<std::uint64_t>(bytes, at::moment);
+    header.state = static_cast<State>(state);
+    header.syncing = (flags & flag_syncing) != 0;
+    header.nothing_saved = (flags & flag_nothing_saved) != 0;
+    return header;
+}
+
+Layers open_layers(const Options& options, std::uint64_t size, Identity& identity)
+{
+    const bool hidden_known = Layer::exists(options.hidden);
+    const bool active_known = Layer::exists(options.active);
+    if (hidden_known != active_known) {
+        throw SetupError(fmt::format(
+            "{}: its map '{}' is gone, and that of {}='{}' is there; they belong together.  "
+            "Bring it back; or remove both files and both maps to begin without a checkpoint",
+            hidden_known ? active_key : hidden_key,
+            Layer::map_path(hidden_known ? options.active : options.hidden),
+            hidden_known ? hidden_key : active_key,
+            hidden_known ? options.hidden : options.active));
+    }
+    mapfile::Header hidden;
+    hidden.kind = "hidden";
+    hidden.cluster_size = options.cluster_size;
+    hidden.device_size = size;
+    hidden.id = random_id();
+    mapfile::Header active = hidden;
+    active.kind = "active";
+    active.id = random_id();
+    hidden.owner = encode_layer_header({.partner = active.id});
+    active.owner = encode_layer_header({.partner = hidden.id});
+
+    Layers layers;
+    layers.active = open_layer(active_key, options.active, active);
+    layers.hidden = open_layer(hidden_key, options.hidden, hidden);
+    layers.header = header_of(*layers.hidden);
+    const std::uint64_t id = layers.hidden->header().id;
+    if (layers.header.partner != layers.active->header().id ||
+        header_of(*layers.active).partner != id) {
+        throw SetupError(fmt::format("{}='{}' and {}='{}' do not belong together: each was made "
+                                     "for another partner",
+                                     hidden_key, options.hidden, active_key, options.active));
+    }
+    if (identity.hidden != 0 && identity.hidden != id) {
+        if (!layers.hidden->is_new()) {
+            throw SetupError(fmt::format("{}='{}' belongs to another disk: the identity '{}' knows "
+                                         "of another one",
+                                         hidden_key, options.hidden, options.identity));
         }
-    }
-    return result;
-}
-
-bool Layer::all_absent(Clusters range) const
-{
-    return next_present(range.first) >= range.last;
-}
-
-std::uint64_t Layer::next_present(std::uint64_t from) const
-{
-    const std::shared_lock lock(mutex_);
-    if (present_ == 0) {
-        return clusters_;
-    }
-    for (std::uint64_t at = from; at < clusters_;) {
-        const std::uint64_t number = at / layer_clusters_per_page;
-        const std::uint64_t end = std::min(clusters_, (number + 1) * layer_clusters_per_page);
-        const Page* page = current(number);
-        for (; page != nullptr && at < end; at++) {
-            if (get_cluster(page->payload, at % layer_clusters_per_page) != ClusterState::absent) {
-                return at;
-            }
-        }
-        at = end;
-    }
-    return clusters_;
-}
-
-std::uint64_t Layer::bytes() const
-{
-    const std::shared_lock lock(mutex_);
-    return std::min(present_ * cluster_size_, size_);
-}
-
-void Layer::set(Clusters range, ClusterState state)
-{
-    const std::unique_lock lock(mutex_);
-    for (std::uint64_t at = range.first; at < range.last;) {
-        const std::uint64_t number = at / layer_clusters_per_page;
-        const std::uint64_t end = std::min(range.last, (number + 1) * layer_clusters_per_page);
-        Page& page = make_current(number);
-        if (!page.dirty) {
-            page.dirty = true;
-            dirty_.push_back(number);
-        }
-        for (; at < end; at++) {
-            const std::uint64_t index = at % layer_clusters_per_page;
-            const bool was = get_cluster(page.payload, index) != ClusterState::absent;
-            const bool is = state != ClusterState::absent;
-            present_ += is && !was ? 1 : 0;
-            present_ -= was && !is ? 1 : 0;
-            put_cluster(page.payload, index, state);
+        if (identity.consistent && identity.role != Role::promoted) {
+            log::warning("replication: {}: the files of active and hidden are gone, and with them "
+                         "the last checkpoint: there is nothing to fail over to until the primary "
+                         "has made the next one",
+                         options.name);
+            identity.consistent = false;
         }
     }
-}
-
-int Layer::commit()
-{
-    const std::uint64_t ticket = ++wanted_;
-    const std::lock_guard lock(commit_mutex_);
-    if (done_ < ticket) {
-        const std::uint64_t all = wanted_.load();
-        result_ = commit_now();
-        done_ = all;
-    }
-    return result_;
-}
-
-int Layer::commit_now()
-{
-    // What the pages say now was written before now, so the sync of the data
-    // covers it; what is set later is for the next commit.
-    std::vector<LayerMapFile::Changed> changed;
-    {
-        const std::unique_lock lock(mutex_);
-        for (const std::uint64_t page : dirty_) {
-            pages_[page]->dirty = false;
-            changed.push_back({page, pages_[page]->payload});
-        }
-        dirty_.clear();
-    }
-    commits_++;
-    int error = io_.sync();
-    if (error == 0 && !changed.empty()) {
-        error = map_file_->write(changed);
-    }
-    if (error != 0) {
-        const std::unique_lock lock(mutex_);
-        for (const auto& each : changed) {
-            if (!pages_[each.page]->dirty) {
-                pages_[each.page]->dirty = true;
-                dirty_.push_back(each.page);
-            }
-        }
-    }
-    return error;
-}
-
-int Layer::write_header(const LayerHeader& header)
-{
-    const std::lock_guard lock(commit_mutex_);
-    const std::lock_guard header_lock(header_mutex_);
-    return map_file_->write(header);
-}
-
-LayerHeader Layer::header_copy() const
-{
-    const std::lock_guard lock(header_mutex_);
-    return map_file_->header();
-}
-
-void Layer::empty(std::uint64_t generation)
-{
-    const std::unique_lock lock(mutex_);
-    generation_ = generation;
-    present_ = 0;
-    for (const std::uint64_t page : dirty_) {
-        pages_[page]->dirty = false;
-    }
-    dirty_.clear();
-}
-
-std::optional<std::uint64_t> Layer::next_space(std::uint64_t from) const
-{
-    const off_t found = lseek(file_.fd.get(), static_cast<off_t>(from), SEEK_DATA);
-    return found < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(found));
-}
-
-void Layer::give_back(ByteRange range)
-{
-    for (const ClusterRun& run : runs(touched(range.begin, range.end))) {
-        if (run.state == ClusterState::data) {
-            continue;
-        }
-        const std::uint64_t begin = begin_of(run.clusters.first);
-        const std::uint64_t end = end_of(run.clusters.last);
-        if (fallocate(file_.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      static_cast<off_t>(begin), static_cast<off_t>(end - begin)) != 0) {
-            log::debug("replication: no hole at {}: {}", begin, std::strerror(errno));
-            return;
-        }
-    }
+    identity.hidden = id;
+    const std::uint64_t generation = layers.hidden->header().generation;
+    layers.hidden->load(generation);
+    layers.active->load(generation);
+    return layers;
 }
 
 }  // namespace resilience::replication

@@ -97,7 +97,7 @@ Actions::Answer Actions::wire_start()
 Actions::Answer Actions::wire_checkpoint(const wire::Command& command)
 {
     const auto check = [&]() -> std::string {
-        const LayerHeader& header = core_->header();
+        const LayerHeader header = core_->header();
         if (core_->state != State::running) {
             return fmt::format("replication is not running here (state {})",
                                to_string(core_->state.load()));

@@ -111,7 +111,7 @@ public:
         return actions_->prepare(asked);
     }
     Json query() const override;
-    std::uint64_t moment() const override { return core_->hidden->header_copy().moment; }
+    std::uint64_t moment() const override { return core_->header().moment; }
 
 private:
     void resume();
@@ -252,7 +252,7 @@ void SecondarySide::cleanup()
 Json SecondarySide::query() const
 {
     const Identity identity = core_->identity();
-    const LayerHeader header = core_->hidden->header_copy();
+    const LayerHeader header = core_->header();
     const SecondaryCounters& c = core_->counters;
     Json answer{
         {"role", std::string(to_string(identity.role))},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "filters/copy-on-read/pipeline.h"
+#include "filters/copy-on-read/engine.h"
 
 #include <algorithm>
 
