@@ -85,6 +85,12 @@ std::string in_words(const Event& event)
     return child_in_words(event.name, event.data);
 }
 
+/// Where a fault is, and of what kind; how it is may change.
+std::string place_of(const Json& data)
+{
+    return data.value("type", "failure") + where(data);
+}
+
 log::Level level_of(const Event& event)
 {
     if (event.name == "QUORUM_REPORT_BAD" || event.name == "QUORUM_FAILURE") {
@@ -104,15 +110,31 @@ Json child_data(const Child& child)
 }  // namespace
 
 Reporter::Reporter(EventBus& bus, std::string name)
-    : bus_(bus), name_(std::move(name)), log_listener_(bus.add_listener([n = name_](const Event& e) {
-          log::write(level_of(e), fmt::format("{}: {}", n, in_words(e)));
-      }))
+    : bus_(bus), name_(std::move(name)),
+      log_listener_(bus.add_listener([this](const Event& event) { log(event); }))
 {
 }
 
 Reporter::~Reporter()
 {
     bus_.remove_listener(log_listener_);
+}
+
+/// A line for each event; but a fault that comes again and again is not written
+/// each time.
+void Reporter::log(const Event& event)
+{
+    std::string note;
+    if (level_of(event) == log::Level::error) {
+        const std::string who = event.data.value("node-name", name_);
+        const auto verdict = budgets_[who].happened(place_of(event.data), in_words(event),
+                                                    std::chrono::steady_clock::now());
+        if (!verdict.write) {
+            return;
+        }
+        note = verdict.note();
+    }
+    log::write(level_of(event), fmt::format("{}: {}{}", name_, in_words(event), note));
 }
 
 void Reporter::report_bad(const Child& child, const BadReport& report)
