@@ -19,7 +19,7 @@ constexpr std::chrono::milliseconds settle_time{500};
 }  // namespace
 
 Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
-             Duration timeout, Clock& clock, std::string storage)
+             Duration timeout, Clock& clock, std::vector<std::string> storage)
     : name_(std::move(name)), node_name_(std::move(node_name)), device_(std::move(device)),
       timeout_(timeout), clock_(clock), storage_(std::move(storage)), stale_(device_->size(), stale_granularity),
       unflushed_(device_->size(), stale_granularity)

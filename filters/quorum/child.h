@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "common/core/child_state.h"
 #include "common/core/dirty_bitmap.h"
@@ -60,16 +61,16 @@ public:
 
     /// `name` is its place in the quorum ("children.2"), `node_name` what
     /// people call it.
-    /// `storage` is what storage_identity() says of it, or empty.
+    /// `storage` is what is known to be in it: see storage_identity().
     Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
-          Duration timeout, Clock& clock, std::string storage = {});
+          Duration timeout, Clock& clock, std::vector<std::string> storage = {});
 
     const std::string& name() const { return name_; }
     const std::string& node_name() const { return node_name_; }
     Device& device() const { return *device_; }
     std::shared_ptr<Device> shared_device() const { return device_; }
     Duration timeout() const { return timeout_; }
-    const std::string& storage() const { return storage_; }
+    const std::vector<std::string>& storage() const { return storage_; }
 
     /// Called on every change of state, without locks; set before use.
     void on_state_change(StateCallback callback) { on_state_change_ = std::move(callback); }
@@ -156,7 +157,7 @@ private:
     const std::shared_ptr<Device> device_;
     const Duration timeout_;
     Clock& clock_;
-    const std::string storage_;
+    const std::vector<std::string> storage_;
     StateCallback on_state_change_;
 
     std::mutex state_mutex_;  // serialises changes of state

@@ -221,7 +221,7 @@ Control::Node Control::open_node(const std::string& text)
     const ChildSpec spec = parse_child_spec(text, directory_);
     const std::string storage = storage_identity(spec);
     for (const ChildPtr& child : quorum_.children()) {
-        if (child->storage() == storage) {
+        if (std::ranges::count(child->storage(), storage) != 0) {
             refuse(fmt::format("'{}' is the same storage as child '{}' ({}) of this quorum", text,
                                child->node_name(), child->name()));
         }
@@ -345,7 +345,7 @@ Json Control::child_add(const Json& arguments)
     const Node node = open_node(text(arguments, "spec"));
     try {
         const std::string name = quorum_.add_child({text(arguments, "name"), node.device,
-                                                    quorum_.options().timeout, node.storage},
+                                                    quorum_.options().timeout, {node.storage}},
                                                    arguments.value("content-equal", false));
         return {{"child", name}};
     } catch (...) {
@@ -467,7 +467,7 @@ void Control::change_add(const std::string& node)
         refuse(fmt::format("Node '{}' not found", node));
     }
     try {
-        quorum_.add_child({node, taken->device, quorum_.options().timeout, taken->storage}, false);
+        quorum_.add_child({node, taken->device, quorum_.options().timeout, {taken->storage}}, false);
     } catch (...) {
         put_node(node, *taken);
         throw;

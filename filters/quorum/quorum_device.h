@@ -38,7 +38,7 @@ struct NewChild {
     std::string node_name;  ///< empty: as its place in the quorum, "children.N"
     std::shared_ptr<Device> device;
     std::chrono::milliseconds timeout{10000};
-    std::string storage;  ///< by storage_identity(), if that is known
+    std::vector<std::string> storage = {};  ///< by storage_identity(), as far as known
 };
 
 class QuorumDevice final : public BlockingDevice {
