@@ -10,6 +10,7 @@
 #include "common/core/parameter.h"
 #include "filters/quorum/extents.h"
 #include "filters/quorum/read.h"
+#include "filters/quorum/speed.h"
 #include "filters/quorum/write.h"
 
 namespace resilience::quorum {
@@ -66,6 +67,15 @@ Capabilities combine_capabilities(const Children& children)
         all.rotational = all.rotational || one.rotational;
     }
     return all;
+}
+
+/// Those that are right everywhere, and can be asked.
+std::size_t count_current(const Children& children)
+{
+    return static_cast<std::size_t>(
+        std::count_if(children.begin(), children.end(), [](const ChildPtr& child) {
+            return child->online() && !child->stale().any();
+        }));
 }
 
 }  // namespace
@@ -206,9 +216,13 @@ void QuorumDevice::stop(std::chrono::milliseconds limit)
 void QuorumDevice::housekeep()
 {
     const TimePoint now = state_.clock.now();
-    for (const ChildPtr& child : state_.snapshot()) {
-        child->housekeep(now);
+    const Children children = state_.snapshot();
+    // Who is away may be left alone only as long as the others are enough.
+    const bool needed = count_current(children) < state_.threshold();
+    for (const ChildPtr& child : children) {
+        child->housekeep(now, needed);
     }
+    judge_speed(children, observer_);
     fastest_.abandon_overdue();
     observer_.housekeep(now);
 }

@@ -62,6 +62,7 @@ public:
     const Options& options() const { return state_.options; }
     /// The children at this moment.
     Children children() const { return state_.snapshot(); }
+    TimePoint now() const { return state_.clock.now(); }
 
     // ---- membership (membership.cc); these throw std::runtime_error with a
     // text for people when they refuse

@@ -57,6 +57,13 @@ std::string child_in_words(const std::string& event, const Json& data)
         return fmt::format("{}: {} -> {}: {}", child, data["from"].get<std::string>(),
                            data["to"].get<std::string>(), data["reason"].get<std::string>());
     }
+    if (event == "QUORUM_CHILD_SPEED") {
+        return fmt::format("{}: {} in each {}: {} us, the others {} us", child,
+                           data["slow"].get<bool>() ? "slow" : "not slow any more",
+                           data["operation"].get<std::string>(),
+                           data["latency-us"].get<std::int64_t>(),
+                           data["peers-us"].get<std::int64_t>());
+    }
     if (event == "QUORUM_RESYNC_STARTED") {
         return fmt::format("{}: the resync of {} bytes begins", child,
                            data["bytes"].get<std::uint64_t>());
@@ -97,6 +104,7 @@ log::Level level_of(const Event& event)
         return log::Level::error;
     }
     const bool worse = event.name == "QUORUM_RESYNC_BLOCKED" ||
+                       (event.name == "QUORUM_CHILD_SPEED" && event.data["slow"] == true) ||
                        (event.name == "QUORUM_CHILD_STATE" &&
                         event.data["to"] != to_string(ChildState::online));
     return worse ? log::Level::warning : log::Level::notice;
@@ -168,6 +176,19 @@ void Reporter::state_changed(const Child& child, ChildState from, ChildState to,
     data["to"] = std::string(to_string(to));
     data["reason"] = reason;
     bus_.emit("QUORUM_CHILD_STATE", std::move(data));
+}
+
+void Reporter::speed_changed(const Child& child, const SpeedReport& report)
+{
+    const auto us = [](std::chrono::nanoseconds time) {
+        return std::chrono::ceil<std::chrono::microseconds>(time).count();
+    };
+    Json data = child_data(child);
+    data["operation"] = std::string(to_string(report.op));
+    data["slow"] = report.slow;
+    data["latency-us"] = us(report.latency);
+    data["peers-us"] = us(report.peers);
+    bus_.emit("QUORUM_CHILD_SPEED", std::move(data));
 }
 
 void Reporter::resync_started(const Child& child, std::uint64_t bytes)

@@ -23,6 +23,7 @@ public:
     void failure(ByteRange range) override;
     void state_changed(const Child& child, ChildState from, ChildState to,
                        const std::string& reason) override;
+    void speed_changed(const Child& child, const SpeedReport& report) override;
     void resync_started(const Child& child, std::uint64_t bytes) override;
     void resync_completed(const Child& child, std::uint64_t bytes) override;
     void resync_blocked(const Child& child, ByteRange range) override;
