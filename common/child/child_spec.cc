@@ -166,6 +166,21 @@ std::string path_identity(const std::string& path)
     return "path:" + std::filesystem::path(path).lexically_normal().string();
 }
 
+/// A socket is another inode each time its server starts; its place stays.
+std::string socket_identity(const std::string& path)
+{
+    const auto found = call_with_deadline<std::string>(
+        "socket-path",
+        [path] {
+            std::error_code error;
+            const auto real = std::filesystem::weakly_canonical(path, error);
+            return error ? std::string() : real.string();
+        },
+        identity_timeout);
+    return found && !found->empty() ? *found
+                                    : std::filesystem::path(path).lexically_normal().string();
+}
+
 std::string lower_case(std::string text)
 {
     std::transform(text.begin(), text.end(), text.begin(),
@@ -179,7 +194,7 @@ std::string uri_identity(const Uri& uri)
     if (is_unix(uri)) {
         for (const auto& [key, value] : uri.parameters) {
             if (key == "socket") {
-                return fmt::format("unix:{}:{}", path_identity(value), export_name);
+                return fmt::format("unix:{}:{}", socket_identity(value), export_name);
             }
         }
     }

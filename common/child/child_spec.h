@@ -51,8 +51,8 @@ ParameterValue child(std::optional<ChildSpec>& target, std::string once = {});
 std::shared_ptr<Device> open_child(const ChildSpec& spec, const OpenOptions& options);
 
 /// A text that is equal for two SPECs that surely mean the same storage: the
-/// inode of a file, the number of a block device, a normalised URI, a
-/// command line.  For a path that does not exist, the path itself.
+/// inode of a file, the number of a block device, a normalised URI (with
+/// the real path of a socket), a command line.  For a path that does not exist, the path itself.
 std::string storage_identity(const ChildSpec& spec);
 
 /// The same for what a plugin of nbdkit is told to open by `key`=`value`, as far

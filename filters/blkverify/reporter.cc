@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/blkverify/reporter.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <unistd.h>
 #include <utility>
@@ -16,8 +15,7 @@ namespace {
 
 std::string in_words(const Mismatch& mismatch)
 {
-    std::string text = fmt::format("mismatch {}: {}", mismatch.number,
-                                   qemu_text(mismatch).substr(std::string("blkverify: ").size()));
+    std::string text = qemu_text(mismatch).substr(std::string("blkverify: ").size());
     if (mismatch.kind == Kind::contents) {
         text += fmt::format(" ({} bytes in {} sectors differ)", mismatch.differing_bytes,
                             mismatch.differing_sectors);
@@ -27,33 +25,14 @@ std::string in_words(const Mismatch& mismatch)
 
 }  // namespace
 
-bool LogBudget::take(TimePoint now)
-{
-    if (left_ == most_) {
-        refilled_ = now;
-    }
-    const auto intervals = (now - refilled_) / interval_;
-    left_ = static_cast<unsigned>(std::min<std::int64_t>(most_, left_ + intervals));
-    refilled_ += intervals * interval_;
-    if (left_ == 0) {
-        refused_++;
-        return false;
-    }
-    left_--;
-    return true;
-}
-
-void Reporter::log(log::Level level, const std::string& text)
+void Reporter::log(log::Level level, const std::string& what, const std::string& how,
+                   const std::string& number)
 {
     const std::lock_guard lock(mutex_);
-    if (!budget_.take(std::chrono::steady_clock::now())) {
-        return;
+    const auto verdict = budget_.happened(what, how, std::chrono::steady_clock::now());
+    if (verdict.write) {
+        log::write(level, fmt::format("{}: {}{}{}", options_.name, number, how, verdict.note()));
     }
-    if (const std::uint64_t refused = budget_.take_refused()) {
-        log::warning("{}: {} lines were not written here; query-status has exact counts",
-                   options_.name, refused);
-    }
-    log::write(level, fmt::format("{}: {}", options_.name, text));
 }
 
 void Reporter::exit(const std::string& text)
@@ -88,7 +67,8 @@ void Reporter::mismatch(const Mismatch& mismatch)
     }
     data["message"] = qemu_text(mismatch);
     bus_.emit("BLKVERIFY_MISMATCH", std::move(data), options_.name);
-    log(log::Level::error, in_words(mismatch));
+    log(log::Level::error, fmt::format("{} at {}", to_string(mismatch.op), mismatch.range.begin),
+        in_words(mismatch), fmt::format("mismatch {}: ", mismatch.number));
     if (options_.on_mismatch == OnMismatch::exit) {
         exit(qemu_text(mismatch));
     }
@@ -98,7 +78,7 @@ void Reporter::reference_lost(const std::string& reason)
 {
     bus_.emit("BLKVERIFY_REFERENCE_LOST", {{"name", options_.name}, {"reason", reason}});
     const std::string text = fmt::format("the reference is lost: {}", reason);
-    log(log::Level::error, text);
+    log(log::Level::error, "reference", text);
     if (options_.on_mismatch == OnMismatch::exit) {
         exit("blkverify: " + text);
     }
@@ -108,7 +88,7 @@ void Reporter::reference_back(std::uint64_t untrusted)
 {
     bus_.emit("BLKVERIFY_REFERENCE_BACK",
               {{"name", options_.name}, {"untrusted-bytes", untrusted}});
-    log(log::Level::notice,
+    log(log::Level::notice, "reference",
         fmt::format("the reference is back; {} bytes are not compared until they are written again",
                     untrusted));
 }

@@ -4,43 +4,17 @@
 // What is found, as events, as lines of the log, and with OnMismatch::exit as
 // the end of the process.
 
-#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <utility>
 
 #include "common/control/event_bus.h"
 #include "common/core/log.h"
+#include "common/core/log_budget.h"
 #include "filters/blkverify/observer.h"
 #include "filters/blkverify/options.h"
 
 namespace resilience::blkverify {
-
-/// Bounds what a back end that is broken everywhere writes to the log: so many
-/// lines at once, and one more in each interval.  Not thread-safe.
-class LogBudget {
-public:
-    using TimePoint = std::chrono::steady_clock::time_point;
-
-    explicit LogBudget(unsigned lines = 100,
-                       std::chrono::milliseconds interval = std::chrono::seconds(10))
-        : most_(lines), interval_(interval), left_(lines)
-    {
-    }
-
-    /// Whether a line may be written now.
-    bool take(TimePoint now);
-    /// How many were refused since this was last asked.
-    std::uint64_t take_refused() { return std::exchange(refused_, 0); }
-
-private:
-    const unsigned most_;
-    const std::chrono::milliseconds interval_;
-    unsigned left_;
-    TimePoint refilled_{};
-    std::uint64_t refused_ = 0;
-};
 
 /// Thread-safe.
 class Reporter final : public Observer {
@@ -55,7 +29,9 @@ public:
     void reference_back(std::uint64_t untrusted) override;
 
 private:
-    void log(log::Level level, const std::string& text);
+    /// See LogBudget; `number` stands before `how`, and is another each time.
+    void log(log::Level level, const std::string& what, const std::string& how,
+             const std::string& number = {});
     [[noreturn]] void exit(const std::string& text);
 
     EventBus& bus_;

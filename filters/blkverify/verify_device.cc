@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "common/thread/thread_start.h"
 
 namespace resilience::blkverify {
 
@@ -52,7 +51,11 @@ VerifyDevice::VerifyDevice(Options options, std::shared_ptr<Device> test,
       capabilities_(with_reference(test_->capabilities(), options_)),
       alignment_(std::max<std::uint64_t>({1, test_->block_limits().minimum,
                                           reference->block_limits().minimum})),
-      range_lock_(clock), sampler_(options_.sample)
+      range_lock_(clock), sampler_(options_.sample),
+      housekeeping_("blkverify", [this](const auto&) {
+          housekeep();
+          return real_clock().now() + housekeeping_interval;
+      })
 {
 }
 
@@ -126,37 +129,18 @@ void VerifyDevice::housekeep()
     }
 }
 
-void VerifyDevice::run_housekeeping()
-{
-    std::unique_lock lock(housekeeping_mutex_);
-    while (!stop_housekeeping_) {
-        lock.unlock();
-        housekeep();
-        lock.lock();
-        housekeeping_wakes_.wait_for(lock, housekeeping_interval,
-                                     [this] { return stop_housekeeping_; });
-    }
-}
-
 void VerifyDevice::start()
 {
     BlockingDevice::start();
     reference_.device().start();
     test_->start();
-    housekeeping_ = start_thread("blkverify", [this] { run_housekeeping(); });
+    housekeeping_.start();
 }
 
 void VerifyDevice::stop(std::chrono::milliseconds limit)
 {
     reference_.stopping();
-    {
-        const std::lock_guard lock(housekeeping_mutex_);
-        stop_housekeeping_ = true;
-        housekeeping_wakes_.notify_all();
-    }
-    if (housekeeping_.joinable()) {
-        housekeeping_.join();  // it never waits for a device
-    }
+    housekeeping_.stop(BackgroundThread::no_limit);  // it never waits for a device
     BlockingDevice::stop(limit);
     test_->stop(limit);
     reference_.device().stop(limit);

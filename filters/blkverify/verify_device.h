@@ -21,15 +21,13 @@
 //
 // A read that is not compared (see Sampler) costs nothing: no lock, no copy.
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "common/device/blocking_device.h"
 #include "common/device/range_lock.h"
+#include "common/thread/background_thread.h"
 #include "filters/blkverify/history.h"
 #include "filters/blkverify/mismatch.h"
 #include "filters/blkverify/observer.h"
@@ -95,7 +93,6 @@ private:
     int report(Mismatch mismatch, int test_result);
     RangeLock::Guard lock(const Request& request, LockMode mode);
     Outcome finish(Op counted, ReferenceCall& call, int test);
-    void run_housekeeping();
 
     const Options options_;
     const std::shared_ptr<Device> test_;
@@ -110,10 +107,7 @@ private:
     History history_;
     MismatchList mismatches_;
 
-    std::mutex housekeeping_mutex_;
-    std::condition_variable housekeeping_wakes_;
-    bool stop_housekeeping_ = false;
-    std::thread housekeeping_;
+    BackgroundThread housekeeping_;
 };
 
 }  // namespace resilience::blkverify

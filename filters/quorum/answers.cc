@@ -102,9 +102,12 @@ void Answers::keep_prefix(std::span<const std::byte> agreed)
     }
 }
 
-void Answers::read_separately(Clock& clock)
+void Answers::read_separately(Clock& clock, bool measure)
 {
     Fanout fan(clock, answers_.size());
+    if (measure) {
+        fan.measure();
+    }
     std::vector<std::size_t> asked;
     for (std::size_t i = 0; i < answers_.size(); i++) {
         Answer& answer = answers_[i];

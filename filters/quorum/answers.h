@@ -43,8 +43,8 @@ public:
     bool read_together(std::span<std::byte> into);
 
     /// Reads what is still missing, each voter into a buffer of its own.
-    /// Waits for each at most until its deadline.
-    void read_separately(Clock& clock);
+    /// Waits for each at most until its deadline.  `measure`: see Fanout::measure().
+    void read_separately(Clock& clock, bool measure = false);
 
     Vote vote(std::size_t threshold) const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/quorum/child.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,14 +20,26 @@ constexpr std::chrono::milliseconds settle_time{500};
 }  // namespace
 
 Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
-             Duration timeout, Clock& clock, std::string storage)
+             Duration timeout, Clock& clock, std::vector<std::string> storage)
     : name_(std::move(name)), node_name_(std::move(node_name)), device_(std::move(device)),
-      timeout_(timeout), clock_(clock), storage_(std::move(storage)), stale_(device_->size(), stale_granularity),
-      unflushed_(device_->size(), stale_granularity)
+      timeout_(timeout), clock_(clock), storage_(std::move(storage)), relapses_(timeout),
+      stale_(device_->size(), stale_granularity), unflushed_(device_->size(), stale_granularity)
 {
 }
 
-void Child::apply(ChildEvent event, const std::string& detail)
+/// Under state_mutex_.  Returns what people are to know of it.
+std::string Child::note_fall()
+{
+    suspect_since_ = clock_.now();
+    relapses_.fell(suspect_since_);
+    if (relapses_.wait() == Duration::zero()) {
+        return {};
+    }
+    return fmt::format("{} times now; it is not used again within {:.3g} s", relapses_.times(),
+                       std::chrono::duration<double>(relapses_.wait()).count());
+}
+
+void Child::apply(ChildEvent event, std::string detail)
 {
     ChildState from;
     ChildState to;
@@ -43,7 +56,9 @@ void Child::apply(ChildEvent event, const std::string& detail)
             return;
         }
         if (to == ChildState::suspect) {
-            suspect_since_ = clock_.now();
+            detail = note_fall();
+        } else if (to == ChildState::online) {
+            relapses_.recovered(clock_.now());
         }
         state_.store(to, std::memory_order_release);
     }
@@ -66,6 +81,32 @@ void Child::late_answer()
 {
     counters.late_answers++;
     owed_.fetch_sub(1);
+}
+
+void Child::answered(Op op, Duration took)
+{
+    if (op == Op::read || op == Op::write) {
+        (op == Op::read ? reading : writing).latency.add(took);
+    }
+}
+
+unsigned Child::relapses() const
+{
+    const std::lock_guard lock(state_mutex_);
+    return relapses_.times();
+}
+
+Duration Child::waits(TimePoint now) const
+{
+    const std::lock_guard lock(state_mutex_);
+    return state() == ChildState::online ? Duration::zero()
+                                         : std::max(Duration::zero(), relapses_.not_before() - now);
+}
+
+void Child::forgive()
+{
+    const std::lock_guard lock(state_mutex_);
+    relapses_.forget();
 }
 
 void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
@@ -135,7 +176,7 @@ void Child::lose_link()
 
 /// As long as anything is in flight, whatever we copied there could be
 /// overwritten by a request from the past.
-bool Child::may_come_back(TimePoint now)
+bool Child::may_come_back(TimePoint now, bool needed)
 {
     if (in_flight() > 0) {
         return false;
@@ -144,10 +185,10 @@ bool Child::may_come_back(TimePoint now)
     if (write_cut_off_.exchange(false)) {
         rejoin_at_ = now + settle_time;
     }
-    return now >= rejoin_at_;
+    return now >= rejoin_at_ && (needed || waits(now) == Duration::zero());
 }
 
-void Child::housekeep(TimePoint now)
+void Child::housekeep(TimePoint now, bool needed)
 {
     const Link link = device_->link();
     if (link == Link::up) {
@@ -156,13 +197,13 @@ void Child::housekeep(TimePoint now)
         link_loss_noted_ = true;
         lose_link();
     }
-    if (state() == ChildState::suspect && now - suspect_since_ > timeout_) {
+    if (state() == ChildState::suspect && in_flight() > 0 && now - suspect_since_ > timeout_) {
         apply(ChildEvent::grace_over);
     }
     if (state() == ChildState::online) {
         return;
     }
-    if (!may_come_back(now)) {
+    if (!may_come_back(now, needed)) {
         return;
     }
     if (link == Link::returned) {

@@ -15,6 +15,9 @@
 // A request that was abandoned stays *owed*: the child may still carry it out
 // whenever it wakes up.  A child that is not online comes back only when nothing
 // at all is in flight to it, or an old write could land on top of a copy.
+//
+// A child that is set aside again and again waits longer each time before it comes
+// back (Relapses); and what is asked of all children alike tells which are slow.
 
 #include <atomic>
 #include <cstdint>
@@ -22,9 +25,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "common/core/child_state.h"
 #include "common/core/dirty_bitmap.h"
+#include "common/core/relapses.h"
+#include "common/core/slowness.h"
 #include "common/core/unflushed_map.h"
 #include "common/device/device.h"
 #include "common/thread/clock.h"
@@ -50,6 +56,12 @@ struct ChildCounters {
     std::atomic<std::uint64_t> not_compared{0};       ///< fastest: was too far behind to be asked
 };
 
+/// How fast a child is in one operation; see speed.h.
+struct Speed {
+    RecentLatency latency;
+    std::atomic<bool> slow{false};
+};
+
 /// What the resync is to do with a child.
 enum class ResyncMode : std::uint8_t { automatic, paused, cancelled };
 
@@ -60,16 +72,16 @@ public:
 
     /// `name` is its place in the quorum ("children.2"), `node_name` what
     /// people call it.
-    /// `storage` is what storage_identity() says of it, or empty.
+    /// `storage` is what is known to be in it: see storage_identity().
     Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
-          Duration timeout, Clock& clock, std::string storage = {});
+          Duration timeout, Clock& clock, std::vector<std::string> storage = {});
 
     const std::string& name() const { return name_; }
     const std::string& node_name() const { return node_name_; }
     Device& device() const { return *device_; }
     std::shared_ptr<Device> shared_device() const { return device_; }
     Duration timeout() const { return timeout_; }
-    const std::string& storage() const { return storage_; }
+    const std::vector<std::string>& storage() const { return storage_; }
 
     /// Called on every change of state, without locks; set before use.
     void on_state_change(StateCallback callback) { on_state_change_ = std::move(callback); }
@@ -94,8 +106,16 @@ public:
     void write_cut_off() { write_cut_off_.store(true); }
 
     /// Looks after the child; called every now and then by one thread.  Notes a
-    /// lost link, sets a silent child aside, brings back one that answers.
-    void housekeep(TimePoint now);
+    /// lost link, sets a silent child aside, brings back one that answers: after
+    /// relapses only when its wait is over, unless it is `needed`.
+    void housekeep(TimePoint now, bool needed);
+
+    /// How often it has missed a deadline without a long good time in between.
+    unsigned relapses() const;
+    /// How long it is left alone although it answers; 0: not at all.
+    Duration waits(TimePoint now) const;
+    /// Somebody says that it is well: it need not wait.
+    void forgive();
 
     // ---- requests in flight, abandoned or not
 
@@ -103,6 +123,14 @@ public:
     /// Call it after whatever else is to be noted about the request.
     void request_ends() { in_flight_.fetch_sub(1); }
     int in_flight() const { return in_flight_.load(); }
+
+    // ---- how fast it is
+
+    /// Of reads and of writes, which is all that is measured.
+    Speed reading;
+    Speed writing;
+    /// It has answered a request of this kind, which others have been asked too.
+    void answered(Op op, Duration took);
 
     // ---- what it holds
 
@@ -147,8 +175,9 @@ public:
     ChildCounters counters;
 
 private:
-    void apply(ChildEvent event, const std::string& detail = {});
-    bool may_come_back(TimePoint now);
+    void apply(ChildEvent event, std::string detail = {});
+    bool may_come_back(TimePoint now, bool needed);
+    std::string note_fall();
     void lose_link();
 
     const std::string name_;
@@ -156,13 +185,14 @@ private:
     const std::shared_ptr<Device> device_;
     const Duration timeout_;
     Clock& clock_;
-    const std::string storage_;
+    const std::vector<std::string> storage_;
     StateCallback on_state_change_;
 
-    std::mutex state_mutex_;  // serialises changes of state
+    mutable std::mutex state_mutex_;  // serialises changes of state
     std::atomic<ChildState> state_{ChildState::online};
     TimePoint suspect_since_{};
     TimePoint rejoin_at_{};
+    Relapses relapses_;  // under state_mutex_
     bool link_loss_noted_ = false;  // housekeep()'s thread only
 
     std::atomic<int> owed_{0};

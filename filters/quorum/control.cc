@@ -61,7 +61,15 @@ Json counters_of(const Child& child)
     };
 }
 
-Json describe(const Child& child)
+/// In microseconds; null where nothing was measured.
+Json latency_us(const Speed& speed)
+{
+    const auto median = speed.latency.median();
+    return median ? Json(std::chrono::ceil<std::chrono::microseconds>(*median).count())
+                  : Json(nullptr);
+}
+
+Json describe(const Child& child, TimePoint now)
 {
     Json result{
         {"child", child.name()},
@@ -74,6 +82,12 @@ Json describe(const Child& child)
         {"timeout-ms",
          std::chrono::duration_cast<std::chrono::milliseconds>(child.timeout()).count()},
         {"resync", std::string(resync_status(child).state)},
+        {"relapses", child.relapses()},
+        {"waits-ms", std::chrono::ceil<std::chrono::milliseconds>(child.waits(now)).count()},
+        {"slow-reads", child.reading.slow.load()},
+        {"slow-writes", child.writing.slow.load()},
+        {"read-us", latency_us(child.reading)},
+        {"write-us", latency_us(child.writing)},
     };
     const std::string error = child.device().link_error();
     if (!error.empty()) {
@@ -221,7 +235,7 @@ Control::Node Control::open_node(const std::string& text)
     const ChildSpec spec = parse_child_spec(text, directory_);
     const std::string storage = storage_identity(spec);
     for (const ChildPtr& child : quorum_.children()) {
-        if (child->storage() == storage) {
+        if (std::ranges::count(child->storage(), storage) != 0) {
             refuse(fmt::format("'{}' is the same storage as child '{}' ({}) of this quorum", text,
                                child->node_name(), child->name()));
         }
@@ -272,7 +286,7 @@ void Control::add_queries(CommandTable& table)
     table.add("query-children", "state and exact counters of each child", {}, [this](const Json&) {
         Json list = Json::array();
         for (const ChildPtr& child : quorum_.children()) {
-            list.push_back(describe(*child));
+            list.push_back(describe(*child, quorum_.now()));
         }
         return list;
     });
@@ -295,10 +309,12 @@ Json Control::query_status() const
     const Options& options = quorum_.options();
     std::size_t online = 0;
     std::size_t current = 0;
+    std::size_t slow = 0;
     const Children children = quorum_.children();
     for (const ChildPtr& child : children) {
         online += child->online();
         current += child->online() && !child->stale().any();
+        slow += child->reading.slow || child->writing.slow;
     }
     const char* status = current == children.size() ? "healthy"
                          : online >= options.threshold ? "degraded"
@@ -312,7 +328,8 @@ Json Control::query_status() const
             {"blkverify", options.blkverify},
             {"children", children.size()},
             {"children-online", online},
-            {"children-current", current}};
+            {"children-current", current},
+            {"children-slow", slow}};
 }
 
 ChildPtr Control::child(const Json& arguments) const
@@ -345,7 +362,7 @@ Json Control::child_add(const Json& arguments)
     const Node node = open_node(text(arguments, "spec"));
     try {
         const std::string name = quorum_.add_child({text(arguments, "name"), node.device,
-                                                    quorum_.options().timeout, node.storage},
+                                                    quorum_.options().timeout, {node.storage}},
                                                    arguments.value("content-equal", false));
         return {{"child", name}};
     } catch (...) {
@@ -467,7 +484,7 @@ void Control::change_add(const std::string& node)
         refuse(fmt::format("Node '{}' not found", node));
     }
     try {
-        quorum_.add_child({node, taken->device, quorum_.options().timeout, taken->storage}, false);
+        quorum_.add_child({node, taken->device, quorum_.options().timeout, {taken->storage}}, false);
     } catch (...) {
         put_node(node, *taken);
         throw;
@@ -520,6 +537,7 @@ Json Control::resync_start(const Json& arguments)
         quorum_.make_stale(found->name());
     }
     found->resync_mode = ResyncMode::automatic;
+    found->forgive();
     return Json::object();
 }
 

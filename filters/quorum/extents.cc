@@ -108,23 +108,17 @@ ExtentList merge_extents(std::span<const ExtentList> lists, std::uint64_t length
     return merged;
 }
 
-int block_status(State& state, Request& request)
+ExtentList agreed_extents(State& state, ByteRange range)
 {
-    const ByteRange range = range_of(request);
-    const RangeLock::Guard guard = state.lock(range, LockMode::shared);
-    if (!guard) {
-        return EIO;
-    }
     const ExtentList all_data{{range.length(), false, false}};
     const Children voters = state.voters(range);
     if (voters.size() < state.threshold()) {
-        request.extents = all_data;  // the read will say what is wrong
-        return 0;
+        return all_data;  // the read will say what is wrong
     }
     Request question;
     question.op = Op::extents;
-    question.offset = request.offset;
-    question.length = request.length;
+    question.offset = range.begin;
+    question.length = range.length();
     Fanout fan(state.clock, voters.size());
     ask_all(fan, voters, question);
 
@@ -132,12 +126,21 @@ int block_status(State& state, Request& request)
     for (const Slot& slot : fan.slots()) {
         if (slot.error != 0) {
             state.report_error(*slot.child, Fault::read, range, slot.error);
-            request.extents = all_data;
-            return 0;
+            return all_data;
         }
         lists.push_back(slot.request->extents);
     }
-    request.extents = merge_extents(lists, range.length());
+    return merge_extents(lists, range.length());
+}
+
+int block_status(State& state, Request& request)
+{
+    const ByteRange range = range_of(request);
+    const RangeLock::Guard guard = state.lock(range, LockMode::shared);
+    if (!guard) {
+        return EIO;
+    }
+    request.extents = agreed_extents(state, range);
     return 0;
 }
 

@@ -14,6 +14,9 @@ namespace resilience::quorum {
 /// fails, or is not current, everything is data: never a hole that is none.
 int block_status(State& state, Request& request);
 
+/// The same for whoever holds a guard: what is told of `range`.
+ExtentList agreed_extents(State& state, ByteRange range);
+
 /// The rule on its own, for `length` bytes.  What a list does not cover is data.
 ExtentList merge_extents(std::span<const ExtentList> lists, std::uint64_t length);
 

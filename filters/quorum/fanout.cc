@@ -17,6 +17,11 @@ std::vector<Slot>& Fanout::slots()
     return shared_->slots;
 }
 
+void Fanout::measure()
+{
+    shared_->measured = true;
+}
+
 std::size_t Fanout::add(ChildPtr child)
 {
     shared_->slots.push_back({});
@@ -32,9 +37,13 @@ bool Fanout::try_now(std::size_t index, Request& request)
         return false;
     }
     slot.epoch = slot.child->epoch();
+    const TimePoint begun = shared_->measured ? clock_.now() : TimePoint{};
     const std::optional<int> error = device.execute_now(request);
     if (!error) {
         return false;
+    }
+    if (shared_->measured && *error == 0) {
+        slot.child->answered(request.op, clock_.now() - begun);
     }
     const std::lock_guard lock(shared_->mutex);  // others' completions look at slots
     slot.error = *error;
@@ -61,12 +70,13 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
         child = slot.child;
         slot.request = request;
         slot.epoch = child->epoch();
-        slot.deadline = clock_.now() + child->timeout();
+        slot.sent = clock_.now();
+        slot.deadline = slot.sent + child->timeout();
         shared_->pending++;
     }
     child->request_begins();
-    child->device().submit(std::move(request), [shared = shared_, index](int error) {
-        shared->complete(index, error);
+    child->device().submit(std::move(request), [shared = shared_, index, &clock = clock_](int error) {
+        shared->complete(index, error, clock.now());
     });
 }
 
@@ -78,7 +88,7 @@ void Fanout::Shared::note_late(const Slot& slot, int error)
     }
 }
 
-void Fanout::Shared::complete(std::size_t index, int error)
+void Fanout::Shared::complete(std::size_t index, int error, TimePoint now)
 {
     std::function<void(std::size_t)> tell;
     {
@@ -87,6 +97,9 @@ void Fanout::Shared::complete(std::size_t index, int error)
         Child& child = *slot.child;
         if (error == ENOTCONN && slot.request && modifies(slot.request->op)) {
             child.write_cut_off();
+        }
+        if (measured && error == 0) {
+            child.answered(slot.request->op, now - slot.sent);
         }
         if (slot.abandoned) {
             note_late(slot, error);

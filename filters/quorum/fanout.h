@@ -34,6 +34,7 @@ struct Slot {
     ChildPtr child;
     std::shared_ptr<Request> request;  ///< null: carried out on the caller's own memory
     std::uint64_t epoch = 0;           ///< of the child's link when the request was sent
+    TimePoint sent{};
     TimePoint deadline{};
     int error = EINPROGRESS;  ///< a child that was never asked has done nothing
     bool done = false;
@@ -47,6 +48,9 @@ public:
     explicit Fanout(Clock& clock, std::size_t children);
     Fanout(const Fanout&) = delete;
     Fanout& operator=(const Fanout&) = delete;
+
+    /// The answers to this tell how fast the children are (speed.h).
+    void measure();
 
     /// Adds a child; returns its slot's index.  Slots keep the order in which
     /// they were added, whatever the order in which requests are sent.
@@ -96,9 +100,10 @@ struct Fanout::Shared {
     std::condition_variable answered;
     std::vector<Slot> slots;
     std::size_t pending = 0;
+    bool measured = false;  ///< before the first request
     std::function<void(std::size_t)> late;
 
-    void complete(std::size_t index, int error);
+    void complete(std::size_t index, int error, TimePoint now);
     static void note_late(const Slot& slot, int error);
     /// Abandons what is overdue at `now`; returns the next deadline.
     TimePoint abandon_overdue(TimePoint now, std::unique_lock<std::mutex>& lock);

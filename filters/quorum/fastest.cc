@@ -13,8 +13,10 @@ namespace resilience::quorum {
 
 namespace {
 
-/// Requests that a child may be behind before it is no longer asked.
+/// Requests that a child may be behind before it is no longer asked; a slow one is
+/// still compared, at its own pace.
 constexpr int most_behind = 64;
+constexpr int most_behind_if_slow = 4;
 
 /// Leaves out children that are far behind, as long as `threshold` others are
 /// left.
@@ -22,7 +24,8 @@ void leave_out_laggards(Children& voters, std::size_t threshold)
 {
     std::size_t spare = voters.size() > threshold ? voters.size() - threshold : 0;
     std::erase_if(voters, [&](const ChildPtr& child) {
-        if (spare == 0 || child->in_flight() < most_behind) {
+        if (spare == 0 ||
+            child->in_flight() < (child->reading.slow ? most_behind_if_slow : most_behind)) {
             return false;
         }
         spare--;
@@ -45,6 +48,7 @@ Vote vote_of(const std::vector<Slot>& slots, std::size_t threshold)
 
 void send_all(Fanout& fan, const Children& voters, const Request& request)
 {
+    fan.measure();
     for (const ChildPtr& child : voters) {
         child->counters.reads++;
         fan.add(child);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "filters/quorum/read.h"
+#include "filters/quorum/speed.h"
 
 namespace resilience::quorum {
 
@@ -15,6 +16,7 @@ int read_from(State& state, const ChildPtr& child, Request& request)
 {
     child->counters.reads++;
     Fanout fan(state.clock, 1);
+    fan.measure();
     fan.add(child);
     if (fan.try_now(0, request)) {
         return fan.slots()[0].error;
@@ -37,9 +39,9 @@ int read_from(State& state, const ChildPtr& child, Request& request)
 
 }  // namespace
 
-/// The first child that answers is believed, in child order, and every request
-/// starts again at the first child.  A child that is stale in the range is
-/// passed over, so this never returns data from before an acknowledged write.
+/// The first child that answers is believed, in child order but for slow ones, which
+/// are last, and every request starts again at the first child.  A child that is
+/// stale in the range is passed over, so this never returns data from before an acknowledged write.
 /// If all fail, the last error is returned; QEMU has no QUORUM_FAILURE here.
 int read_first_answer(State& state, Request& request)
 {
@@ -49,9 +51,11 @@ int read_first_answer(State& state, Request& request)
         return EIO;
     }
     int error = EIO;
-    for (const ChildPtr& child : state.voters(range)) {
+    const Children voters = fast_first(state.voters(range));
+    for (const ChildPtr& child : voters) {
         error = read_from(state, child, request);
         if (error == 0) {
+            measure_others(state, voters, child, request);
             return 0;
         }
         state.report_error(*child, Fault::read, range, error);

@@ -169,12 +169,12 @@ void QuorumModule::check_duplicates()
     }
     for (ChildParameters& child : children_) {
         if (!child.spec) {
-            child.storage = below.empty() ? "" : below.back();
+            child.storage = below;
             continue;
         }
-        child.storage = storage_identity(*child.spec);
+        child.storage = {storage_identity(*child.spec)};
         const std::string what = fmt::format("'{}'", child.spec->text);
-        const auto [other, is_new] = seen.emplace(child.storage, what);
+        const auto [other, is_new] = seen.emplace(child.storage.front(), what);
         if (!is_new) {
             throw SetupError(fmt::format("{}={}: this is the same storage as {}; a copy that is no "
                                          "other copy protects from nothing",

@@ -47,7 +47,7 @@ private:
         std::optional<std::chrono::milliseconds> timeout;
         bool direct = false;
         bool lock = true;
-        std::string storage;  ///< what storage it is, once that is known; or empty
+        std::vector<std::string> storage;  ///< what is in it, as far as that is known
     };
 
     ChildParameters& labelled(std::string_view label);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "common/core/child_state.h"
 #include "common/core/dirty_bitmap.h"
+#include "common/device/request.h"
 #include "common/thread/clock.h"
 
 namespace resilience::quorum {
@@ -33,6 +35,14 @@ struct BadReport {
     std::optional<Mismatch> mismatch;   ///< where it lost the vote
 };
 
+/// A child has become slow in an operation, or is so no more.
+struct SpeedReport {
+    Op op = Op::read;  ///< read or write
+    bool slow = false;
+    std::chrono::nanoseconds latency{};  ///< its own, typically
+    std::chrono::nanoseconds peers{};    ///< the others', in the middle
+};
+
 /// Told what a quorum wants people to know.  Called from any thread, without
 /// locks held; must not block.
 class Observer {
@@ -45,6 +55,7 @@ public:
                                const std::string& /*reason*/)
     {
     }
+    virtual void speed_changed(const Child&, const SpeedReport&) {}
     virtual void resync_started(const Child&, std::uint64_t /*bytes*/) {}
     virtual void resync_completed(const Child&, std::uint64_t /*bytes*/) {}
     /// A range could not be copied, because too few other children agree on it.

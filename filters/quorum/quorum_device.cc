@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "common/core/parameter.h"
-#include "common/thread/thread_start.h"
 #include "filters/quorum/extents.h"
 #include "filters/quorum/read.h"
+#include "filters/quorum/speed.h"
 #include "filters/quorum/write.h"
 
 namespace resilience::quorum {
@@ -67,6 +67,15 @@ Capabilities combine_capabilities(const Children& children)
         all.rotational = all.rotational || one.rotational;
     }
     return all;
+}
+
+/// Those that are right everywhere, and can be asked.
+std::size_t count_current(const Children& children)
+{
+    return static_cast<std::size_t>(
+        std::count_if(children.begin(), children.end(), [](const ChildPtr& child) {
+            return child->online() && !child->stale().any();
+        }));
 }
 
 }  // namespace
@@ -182,19 +191,15 @@ void QuorumDevice::start()
         child->device().start();
     }
     housekeep();
-    housekeeper_ = start_thread("quorum-watch", [this] { housekeeping_thread(); });
+    housekeeper_.start();
     if (background_) {
-        worker_ = start_thread("quorum-resync", [this] { work_thread(); });
+        worker_.start();
     }
 }
 
 void QuorumDevice::stop(std::chrono::milliseconds limit)
 {
-    {
-        const std::lock_guard lock(stop_mutex_);
-        stopping_ = true;
-    }
-    stop_requested_.notify_all();
+    stopping_ = true;
     // Stopping the devices ends every request, and so everything the threads
     // could still be waiting for.  Those that hang share one limit.
     const TimePoint deadline = std::chrono::steady_clock::now() + limit;
@@ -203,20 +208,21 @@ void QuorumDevice::stop(std::chrono::milliseconds limit)
             deadline - std::chrono::steady_clock::now());
         child->device().stop(std::max(left, shortest_goodbye));
     }
-    for (std::thread* thread : {&housekeeper_, &worker_}) {
-        if (thread->joinable()) {
-            thread->join();
-        }
-    }
+    housekeeper_.stop(BackgroundThread::no_limit);
+    worker_.stop(BackgroundThread::no_limit);
     BlockingDevice::stop(limit);
 }
 
 void QuorumDevice::housekeep()
 {
     const TimePoint now = state_.clock.now();
-    for (const ChildPtr& child : state_.snapshot()) {
-        child->housekeep(now);
+    const Children children = state_.snapshot();
+    // Who is away may be left alone only as long as the others are enough.
+    const bool needed = count_current(children) < state_.threshold();
+    for (const ChildPtr& child : children) {
+        child->housekeep(now, needed);
     }
+    judge_speed(children, observer_);
     fastest_.abandon_overdue();
     observer_.housekeep(now);
 }
@@ -237,33 +243,27 @@ bool QuorumDevice::work()
     return resync_.step() || more;
 }
 
-/// Returns false when it is time to end.
-bool QuorumDevice::sleep_until(TimePoint time)
+std::optional<TimePoint> QuorumDevice::housekeeping_turn()
 {
-    std::unique_lock lock(stop_mutex_);
-    return !stop_requested_.wait_until(lock, time, [this] { return stopping_; });
+    if (stopping_) {
+        return std::nullopt;
+    }
+    housekeep();
+    return real_clock().now() + housekeeping_interval;
 }
 
-void QuorumDevice::housekeeping_thread()
+std::optional<TimePoint> QuorumDevice::work_turn()
 {
-    while (sleep_until(state_.clock.now() + housekeeping_interval)) {
-        housekeep();
+    if (stopping_) {
+        return std::nullopt;
     }
-}
-
-void QuorumDevice::work_thread()
-{
-    TimePoint next = state_.clock.now();
-    while (sleep_until(next)) {
-        if (!work()) {
-            next = state_.clock.now() + idle_interval;
-        }
-        // With a rate limit there may be work that just has to wait.
-        const TimePoint allowed = resync_.next_step();
-        if (allowed > state_.clock.now()) {
-            next = std::min(allowed, state_.clock.now() + idle_interval);
-        }
-    }
+    const bool more = work();
+    // With a rate limit there may be work that just has to wait.
+    const Duration until_allowed = resync_.next_step() - state_.clock.now();
+    const Duration idle = more ? Duration::zero() : Duration(idle_interval);
+    return real_clock().now() + (until_allowed > Duration::zero()
+                                     ? std::min(until_allowed, Duration(idle_interval))
+                                     : idle);
 }
 
 }  // namespace resilience::quorum

@@ -18,14 +18,15 @@
 // and never waits; the other copies (resync) and rewrites (heal).
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include "common/core/op_blockers.h"
 #include "common/device/blocking_device.h"
+#include "common/thread/background_thread.h"
 #include "filters/quorum/fastest.h"
 #include "filters/quorum/resync.h"
 #include "filters/quorum/state.h"
@@ -37,7 +38,7 @@ struct NewChild {
     std::string node_name;  ///< empty: as its place in the quorum, "children.N"
     std::shared_ptr<Device> device;
     std::chrono::milliseconds timeout{10000};
-    std::string storage = {};  ///< by storage_identity(), if that is known
+    std::vector<std::string> storage = {};  ///< by storage_identity(), as far as known
 };
 
 class QuorumDevice final : public BlockingDevice {
@@ -61,6 +62,7 @@ public:
     const Options& options() const { return state_.options; }
     /// The children at this moment.
     Children children() const { return state_.snapshot(); }
+    TimePoint now() const { return state_.clock.now(); }
 
     // ---- membership (membership.cc); these throw std::runtime_error with a
     // text for people when they refuse
@@ -99,9 +101,8 @@ private:
     std::vector<Running> running(const std::string& child) const;
     void check_addition(const NewChild& child) const;
     void check_dispensable(const Child& child) const;
-    void housekeeping_thread();
-    void work_thread();
-    bool sleep_until(TimePoint time);
+    std::optional<TimePoint> housekeeping_turn();
+    std::optional<TimePoint> work_turn();
 
     Observer& observer_;
     const bool background_;
@@ -115,11 +116,11 @@ private:
     std::size_t next_index_ = 0;  // of the next child's name; under membership_changes_
 
     std::mutex work_mutex_;  // one thread resyncs at a time
-    std::mutex stop_mutex_;
-    std::condition_variable stop_requested_;
-    bool stopping_ = false;
-    std::thread housekeeper_;
-    std::thread worker_;
+    /// Seen by the threads before the devices are stopped: what these fail from
+    /// then on is no fault.
+    std::atomic<bool> stopping_{false};
+    BackgroundThread housekeeper_{"quorum-watch", [this](const auto&) { return housekeeping_turn(); }};
+    BackgroundThread worker_{"quorum-resync", [this](const auto&) { return work_turn(); }};
 };
 
 }  // namespace resilience::quorum

@@ -109,7 +109,7 @@ int read_by_vote(State& state, Request& request)
     if (answers.read_together(request.into)) {
         return 0;
     }
-    answers.read_separately(state.clock);
+    answers.read_separately(state.clock, true);
     const Vote vote = answers.vote(state.threshold());
     blkverify_check(state, answers, vote);
     report_vote(state, answers, vote);

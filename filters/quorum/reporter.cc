@@ -57,6 +57,13 @@ std::string child_in_words(const std::string& event, const Json& data)
         return fmt::format("{}: {} -> {}: {}", child, data["from"].get<std::string>(),
                            data["to"].get<std::string>(), data["reason"].get<std::string>());
     }
+    if (event == "QUORUM_CHILD_SPEED") {
+        return fmt::format("{}: {} in each {}: {} us, the others {} us", child,
+                           data["slow"].get<bool>() ? "slow" : "not slow any more",
+                           data["operation"].get<std::string>(),
+                           data["latency-us"].get<std::int64_t>(),
+                           data["peers-us"].get<std::int64_t>());
+    }
     if (event == "QUORUM_RESYNC_STARTED") {
         return fmt::format("{}: the resync of {} bytes begins", child,
                            data["bytes"].get<std::uint64_t>());
@@ -85,12 +92,19 @@ std::string in_words(const Event& event)
     return child_in_words(event.name, event.data);
 }
 
+/// Where a fault is, and of what kind; how it is may change.
+std::string place_of(const Json& data)
+{
+    return data.value("type", "failure") + where(data);
+}
+
 log::Level level_of(const Event& event)
 {
     if (event.name == "QUORUM_REPORT_BAD" || event.name == "QUORUM_FAILURE") {
         return log::Level::error;
     }
     const bool worse = event.name == "QUORUM_RESYNC_BLOCKED" ||
+                       (event.name == "QUORUM_CHILD_SPEED" && event.data["slow"] == true) ||
                        (event.name == "QUORUM_CHILD_STATE" &&
                         event.data["to"] != to_string(ChildState::online));
     return worse ? log::Level::warning : log::Level::notice;
@@ -104,15 +118,31 @@ Json child_data(const Child& child)
 }  // namespace
 
 Reporter::Reporter(EventBus& bus, std::string name)
-    : bus_(bus), name_(std::move(name)), log_listener_(bus.add_listener([n = name_](const Event& e) {
-          log::write(level_of(e), fmt::format("{}: {}", n, in_words(e)));
-      }))
+    : bus_(bus), name_(std::move(name)),
+      log_listener_(bus.add_listener([this](const Event& event) { log(event); }))
 {
 }
 
 Reporter::~Reporter()
 {
     bus_.remove_listener(log_listener_);
+}
+
+/// A line for each event; but a fault that comes again and again is not written
+/// each time.
+void Reporter::log(const Event& event)
+{
+    std::string note;
+    if (level_of(event) == log::Level::error) {
+        const std::string who = event.data.value("node-name", name_);
+        const auto verdict = budgets_[who].happened(place_of(event.data), in_words(event),
+                                                    std::chrono::steady_clock::now());
+        if (!verdict.write) {
+            return;
+        }
+        note = verdict.note();
+    }
+    log::write(level_of(event), fmt::format("{}: {}{}", name_, in_words(event), note));
 }
 
 void Reporter::report_bad(const Child& child, const BadReport& report)
@@ -146,6 +176,19 @@ void Reporter::state_changed(const Child& child, ChildState from, ChildState to,
     data["to"] = std::string(to_string(to));
     data["reason"] = reason;
     bus_.emit("QUORUM_CHILD_STATE", std::move(data));
+}
+
+void Reporter::speed_changed(const Child& child, const SpeedReport& report)
+{
+    const auto us = [](std::chrono::nanoseconds time) {
+        return std::chrono::ceil<std::chrono::microseconds>(time).count();
+    };
+    Json data = child_data(child);
+    data["operation"] = std::string(to_string(report.op));
+    data["slow"] = report.slow;
+    data["latency-us"] = us(report.latency);
+    data["peers-us"] = us(report.peers);
+    bus_.emit("QUORUM_CHILD_SPEED", std::move(data));
 }
 
 void Reporter::resync_started(const Child& child, std::uint64_t bytes)

@@ -7,6 +7,7 @@
 
 #include "common/core/compare.h"
 #include "common/core/vote.h"
+#include "filters/quorum/extents.h"
 #include "filters/quorum/fanout.h"
 #include "filters/quorum/read.h"
 
@@ -15,6 +16,8 @@ namespace resilience::quorum {
 namespace {
 
 constexpr std::uint64_t largest_copy = 1 << 20;
+/// What a client may zero at once, too.
+constexpr std::uint64_t largest_zero = 32 << 20;
 /// With a rate limit, a piece is what may be copied in this part of a second: else
 /// a low rate would come as a burst and a long pause.
 constexpr std::uint64_t pieces_per_second = 10;
@@ -47,20 +50,47 @@ Vote confirmed_vote(Answers& answers, std::size_t threshold, ByteRange range, st
     return count_votes(ballots, threshold);
 }
 
-std::shared_ptr<Request> copy_request(const Buffer& content, ByteRange range)
+std::shared_ptr<Request> zero_request(ByteRange range)
 {
     auto request = std::make_shared<Request>();
+    request->op = Op::zero;
+    request->flags.may_trim = true;  // keeps a sparse image sparse
     request->offset = range.begin;
     request->length = range.length();
-    if (is_all_zero(content.span())) {
-        request->op = Op::zero;  // keeps a sparse image sparse
-        request->flags.may_trim = true;
-    } else {
+    return request;
+}
+
+std::shared_ptr<Request> copy_request(const Buffer& content, ByteRange range)
+{
+    auto request = zero_request(range);
+    if (!is_all_zero(content.span())) {
         request->op = Op::write;
+        request->flags = {};
         request->from = content.span();
         request->owner = content.memory;
     }
     return request;
+}
+
+bool all_zero(const ExtentList& extents)
+{
+    return std::ranges::all_of(extents, &Extent::zero);
+}
+
+/// Which granules of `range`, which begins with one, are zero from end to end.
+std::vector<bool> zero_granules(const ExtentList& extents, ByteRange range)
+{
+    std::vector<bool> zero((range.length() + stale_granularity - 1) / stale_granularity, true);
+    std::uint64_t at = 0;
+    for (const Extent& extent : extents) {
+        const std::uint64_t end = at + extent.length;
+        for (std::uint64_t i = at / stale_granularity; !extent.zero && i * stale_granularity < end;
+             i++) {
+            zero[i] = false;
+        }
+        at = end;
+    }
+    return zero;
 }
 
 }  // namespace
@@ -114,31 +144,71 @@ bool Resync::step_child(const ChildPtr& child)
         child->resync_total = child->stale().marked_bytes();
         state_.observer.resync_started(*child, child->resync_total);
     }
-    // After a large piece could not be copied, its granules are tried one by one.
-    const bool careful = progress.cursor < progress.careful_until;
-    const auto range =
-        child->stale().next_marked(progress.cursor, careful ? stale_granularity : largest_piece());
-    if (!range) {
+    const std::optional<Piece> piece = next_piece(*child, progress);
+    if (!piece) {
         return finish(child, progress);
     }
-    const Copied copied = copy(child, *range);
+    const ByteRange range = piece->range;
+    const Copied copied = copy(child, *piece);
+    if (copied == Copied::no_hole) {
+        progress.holes.assign(progress.holes.size(), false);
+        return true;
+    }
     if (copied == Copied::failed) {
         progress.not_before = state_.clock.now() + retry_after;
     }
-    if (copied != Copied::done && range->length() > stale_granularity) {
-        progress.careful_until = range->end;
+    if (copied != Copied::done && range.length() > stale_granularity) {
+        progress.careful_until = range.end;
         return copied == Copied::blocked;
     }
     if (copied == Copied::blocked) {
         progress.anything_blocked = true;
         if (!child->resync_blocked.exchange(true)) {
-            state_.observer.resync_blocked(*child, *range);
+            state_.observer.resync_blocked(*child, range);
         }
     }
     // Also after a failure: one bad sector must not keep the rest stale.
-    progress.cursor = range->end;
-    pay_for(range->length());
+    progress.cursor = range.end;
+    if (!piece->hole || !child->device().capabilities().zero) {
+        pay_for(range.length());
+    }
     return copied != Copied::failed;
+}
+
+/// From the cursor on: a run of holes, or of what has to be read.
+std::optional<Resync::Piece> Resync::next_piece(const Child& child, Progress& progress)
+{
+    // After a large piece could not be copied, its granules are tried one by one.
+    const bool careful = progress.cursor < progress.careful_until;
+    const auto marked = child.stale().next_marked(
+        progress.cursor, careful ? stale_granularity : largest_hole(child));
+    if (!marked || careful) {
+        return marked ? std::optional(Piece{*marked, false}) : std::nullopt;
+    }
+    if (marked->begin < progress.looked.begin || marked->begin >= progress.looked.end) {
+        look_ahead(progress, *marked);
+    }
+    const auto granule_at = [&](std::uint64_t offset) {
+        return (offset - progress.looked.begin) / stale_granularity;
+    };
+    const bool hole = progress.holes[granule_at(marked->begin)];
+    const std::uint64_t most = hole ? largest_hole(child) : largest_piece();
+    const std::uint64_t limit =
+        std::min({marked->end, progress.looked.end, marked->begin + most});
+    std::uint64_t end = marked->begin;
+    while (end < limit && progress.holes[granule_at(end)] == hole) {
+        end = std::min(end + stale_granularity, limit);
+    }
+    return Piece{{marked->begin, end}, hole};
+}
+
+void Resync::look_ahead(Progress& progress, ByteRange range)
+{
+    const RangeLock::Guard guard = state_.lock_lane();  // keeps changes of membership out
+    const ExtentList extents =
+        guard ? agreed_extents(state_, range) : ExtentList{{range.length(), false, false}};
+    progress.holes = zero_granules(extents, range);
+    progress.looked = range;
 }
 
 /// The end of a pass over the child: start again if there is more, else make
@@ -146,6 +216,7 @@ bool Resync::step_child(const ChildPtr& child)
 bool Resync::finish(const ChildPtr& child, Progress& progress)
 {
     progress.cursor = progress.careful_until = 0;
+    progress.looked = {};
     if (!std::exchange(progress.anything_blocked, false)) {
         child->resync_blocked = false;
     } else {
@@ -181,19 +252,27 @@ TimePoint Resync::next_step() const
     return next_copy_;
 }
 
-Resync::Copied Resync::copy(const ChildPtr& child, ByteRange range)
+Resync::Copied Resync::copy(const ChildPtr& child, const Piece& piece)
 {
-    const RangeLock::Guard guard = state_.lock(range, LockMode::exclusive);
+    const RangeLock::Guard guard = state_.lock(piece.range, LockMode::exclusive);
     if (!guard || !child->online()) {
         return Copied::failed;
     }
-    const std::optional<Buffer> content = right_content(range);
-    if (!content) {
-        return Copied::blocked;
+    if (piece.hole) {
+        const bool agreed = all_zero(agreed_extents(state_, piece.range));
+        return agreed ? write(child, zero_request(piece.range)) : Copied::no_hole;
     }
+    const std::optional<Buffer> content = right_content(piece.range);
+    return content ? write(child, copy_request(*content, piece.range)) : Copied::blocked;
+}
+
+/// To the child alone; the caller holds the range.
+Resync::Copied Resync::write(const ChildPtr& child, std::shared_ptr<Request> request)
+{
+    const ByteRange range = range_of(*request);
     Fanout fan(state_.clock, 1);
     fan.add(child);
-    fan.send(0, copy_request(*content, range));
+    fan.send(0, std::move(request));
     fan.wait();
     const Slot& slot = fan.slots().front();
     if (slot.error != 0) {
@@ -245,6 +324,12 @@ std::uint64_t Resync::largest_piece() const
         return largest_copy;
     }
     return std::max(share - share % stale_granularity, stale_granularity);
+}
+
+/// Where the child writes zeroes byte by byte they are copied like all else.
+std::uint64_t Resync::largest_hole(const Child& child) const
+{
+    return child.device().capabilities().zero ? largest_zero : largest_piece();
 }
 
 void Resync::pay_for(std::uint64_t bytes)

@@ -12,6 +12,11 @@
 // When fewer than `threshold` children are current in a range, a child that is
 // stale there can still *confirm* what a current one holds (a server that came
 // back may have lost nothing), but never outvote it.
+//
+// What all of the sources, at least `threshold` of them, say to be a hole is not
+// read but zeroed, in larger pieces.  Where that is, is asked for a stretch ahead
+// without keeping anybody out, so it is a hint; what counts is asked again under the
+// lock of the piece.
 
 #include <chrono>
 #include <map>
@@ -56,14 +61,24 @@ private:
         std::uint64_t careful_until = 0;  ///< bytes
         bool anything_blocked = false;    ///< in this pass over the child
         TimePoint not_before{};
+        ByteRange looked{};               ///< where it is known, or was, what is a hole
+        std::vector<bool> holes;          ///< for each granule of that
     };
-    enum class Copied { done, blocked, failed };
+    struct Piece {
+        ByteRange range;
+        bool hole = false;
+    };
+    enum class Copied { done, blocked, failed, no_hole };
 
     bool step_child(const ChildPtr& child);
     bool finish(const ChildPtr& child, Progress& progress);
-    Copied copy(const ChildPtr& child, ByteRange range);
+    std::optional<Piece> next_piece(const Child& child, Progress& progress);
+    void look_ahead(Progress& progress, ByteRange range);
+    Copied copy(const ChildPtr& child, const Piece& piece);
+    Copied write(const ChildPtr& child, std::shared_ptr<Request> request);
     std::optional<Buffer> right_content(ByteRange range);
     std::uint64_t largest_piece() const;
+    std::uint64_t largest_hole(const Child& child) const;
     void pay_for(std::uint64_t bytes);
 
     State& state_;

@@ -80,6 +80,13 @@ Children State::snapshot() const
     return children_;
 }
 
+bool State::time_to_measure(Duration interval)
+{
+    const TimePoint now = clock.now();
+    TimePoint due = measure_at_;
+    return due <= now && measure_at_.compare_exchange_strong(due, now + interval);
+}
+
 void State::report_error(Child& child, Fault fault, ByteRange range, int error)
 {
     switch (fault) {

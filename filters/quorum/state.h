@@ -65,6 +65,9 @@ public:
                          std::span<const std::byte> wrong);
     void report_failure(ByteRange range) { observer.failure(range); }
 
+    /// Whether this is the time to measure again; then it is not for `interval`.
+    bool time_to_measure(Duration interval);
+
     /// Corrupt ranges to be rewritten in the background; may be called from a
     /// completion.
     void heal_later(ByteRange range);
@@ -73,6 +76,7 @@ public:
 private:
     TimePoint lock_deadline() const;
 
+    std::atomic<TimePoint> measure_at_{TimePoint{}};
     RangeLock range_lock_;
     Children children_;
     // What lock() has to know of the children before it holds anything.  Both

@@ -60,6 +60,7 @@ private:
 void send_to_all(Fanout& fan, const Children& children, Request& request)
 {
     OwnedRequests owned(request);
+    fan.measure();
     for (const ChildPtr& child : children) {
         child->counters.writes.fetch_add(1, std::memory_order_relaxed);
         fan.add(child);

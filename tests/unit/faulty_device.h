@@ -79,6 +79,12 @@ public:
         content_[offset] ^= bits;
         medium_[offset] ^= bits;
     }
+    /// What block status says is a hole, in steps of 4 KiB; else all is data.
+    void claim_holes(std::function<bool(std::uint64_t offset)> hole)
+    {
+        const std::lock_guard lock(mutex_);
+        is_hole_ = std::move(hole);
+    }
     /// The next `times` calls of execute_now() that touch `range` would have to
     /// wait.
     void would_block(ByteRange range, int times = 1)
@@ -371,13 +377,24 @@ private:
             std::fill(content_.begin() + from, content_.begin() + to, std::byte{0});
             break;
         case Op::flush: medium_ = content_; return 0;
-        case Op::extents: request.extents = {{request.length, false, false}}; return 0;
+        case Op::extents: list_extents(request); return 0;
         case Op::cache: return 0;
         }
         if (request.flags.fua) {
             std::copy(content_.begin() + from, content_.begin() + to, medium_.begin() + from);
         }
         return 0;
+    }
+
+    void list_extents(Request& request)
+    {
+        request.extents.clear();
+        for (std::uint64_t at = request.offset; at < request.end();) {
+            const std::uint64_t end = std::min<std::uint64_t>(request.end(), (at / 4096 + 1) * 4096);
+            const bool hole = is_hole_ && is_hole_(at);
+            request.extents.push_back({end - at, hole, hole});
+            at = end;
+        }
     }
 
     const std::string name_;
@@ -395,6 +412,7 @@ private:
     std::deque<Held> held_;
     std::array<int, 7> counts_{};
     std::function<void(const Request&)> hook_;
+    std::function<bool(std::uint64_t)> is_hole_;
     Link link_ = Link::up;
     bool stopped_ = false;
     bool hangs_in_stop_ = false;

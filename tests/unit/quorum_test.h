@@ -82,6 +82,11 @@ public:
     {
         note("state " + child.name() + " " + std::string(to_string(to)));
     }
+    void speed_changed(const Child& child, const SpeedReport& report) override
+    {
+        note((report.slow ? "slow " : "not slow ") + child.name() + " " +
+             std::string(resilience::to_string(report.op)));
+    }
     void resync_completed(const Child& child, std::uint64_t) override
     {
         note("resynced " + child.name());

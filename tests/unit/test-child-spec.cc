@@ -138,6 +138,9 @@ TEST_CASE("the same storage has the same identity")
     CHECK(identity("nbd://2/x") != identity("nbd+vsock://2/x"));
     CHECK(identity("nbd+unix:///?socket=" + folder / "a") ==
           identity("nbd+unix:///?socket=" + folder / "link"));
+    const std::string before = identity("nbd+unix:///?socket=" + folder / "b");
+    std::filesystem::rename(folder / "a", folder / "b");  // the server was started anew
+    CHECK(identity("nbd+unix:///?socket=" + folder / "b") == before);
     CHECK(identity("nbd+unix:///x?socket=/s") != identity("nbd+unix:///y?socket=/s"));
 
     CHECK(identity("[ nbdkit null ]") == identity("[  nbdkit null  ]"));

@@ -166,3 +166,80 @@ TEST_CASE("each lost link is noted once, and again when it is lost again")
     t.settle();
     CHECK(t.child(1).counters.links_lost == 4);
 }
+
+namespace {
+
+/// Writes, which C answers just after its timeout, and looks after the children until
+/// it is online again or `limit` has passed.  Returns how long it was left alone.
+Duration flap(TestQuorum& t, Duration limit)
+{
+    t.device(2).hold(Op::write);
+    t.clock.after(10100ms, [&] { t.device(2).release_all(); });
+    REQUIRE(t.write({0, 512}, one) == 0);
+    const TimePoint fell = t.clock.now();
+    while (t.child(2).state() != ChildState::online && t.clock.now() - fell < limit) {
+        t.clock.advance(100ms);
+        t.quorum->housekeep();
+    }
+    t.resync();
+    return t.clock.now() - fell;
+}
+
+}  // namespace
+
+TEST_CASE("a child that answers just after its timeout, again and again, is left alone longer")
+{
+    TestQuorum t;
+    CHECK(flap(t, 1h) < 1s);
+    CHECK(t.child(2).relapses() == 1);
+    for (const int timeouts : {2, 4, 8, 16, 32, 32}) {
+        const Duration away = flap(t, 1h);
+        CHECK(away >= timeouts * 10s);
+        CHECK(away < timeouts * 10s + 1s);
+        CHECK(t.child(2).waits(t.clock.now()) == 0s);
+    }
+    CHECK(t.child(2).counters.timeouts == 7);
+    // A long good time is forgotten for.
+    t.clock.advance(640s);
+    CHECK(flap(t, 1h) < 1s);
+}
+
+TEST_CASE("while it waits, a child is suspect, says for how long, and is not asked")
+{
+    TestQuorum t;
+    flap(t, 1h);
+    flap(t, 5s);
+    CHECK(t.child(2).in_flight() == 0);
+    CHECK(t.child(2).state() == ChildState::suspect);
+    CHECK(t.child(2).waits(t.clock.now()) == 15s);
+    const int asked = t.device(2).count(Op::read);
+    const TimePoint before = t.clock.now();
+    CHECK(t.read({0, 512}).first == 0);
+    CHECK(t.clock.now() == before);
+    CHECK(t.device(2).count(Op::read) == asked);
+    // A person knows better.
+    t.child(2).forgive();
+    t.quorum->housekeep();
+    CHECK(t.child(2).state() == ChildState::online);
+}
+
+TEST_CASE("a child that waits is used when the others are not enough")
+{
+    TestQuorum t;
+    flap(t, 1h);
+    flap(t, 5s);
+    t.quorum->housekeep();
+    REQUIRE(t.child(2).state() == ChildState::suspect);
+    SECTION("because one is away")
+    {
+        t.device(1).drop_link();
+    }
+    SECTION("because one is stale")
+    {
+        t.child(1).missed({0, granule});
+    }
+    t.quorum->housekeep();
+    t.quorum->housekeep();
+    CHECK(t.child(2).state() == ChildState::online);
+    CHECK(t.child(2).relapses() == 2);
+}

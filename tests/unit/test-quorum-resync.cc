@@ -2,6 +2,8 @@
 
 // Copying what a child missed.
 
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "tests/unit/quorum_test.h"
@@ -144,4 +146,116 @@ TEST_CASE("a zero of many pieces lets others in between")
     CHECK(t.quorum->execute(request) == 0);
     CHECK(pieces == 3);
     CHECK(reads == 1);
+}
+
+namespace {
+
+constexpr std::uint64_t device_size = 1024 * granule;  // 64 MiB
+
+/// A and B hold data in two places, and say that all else is a hole.  C has old data
+/// everywhere and is stale.
+struct Sparse {
+    Sparse()
+    {
+        for (std::size_t i = 0; i < 2; i++) {
+            t.device(i).fill({5 * granule, 6 * granule}, one);
+            t.device(i).fill({700 * granule + 4096, 700 * granule + 8192}, two);
+            t.device(i).claim_holes([](std::uint64_t at) { return !is_data(at); });
+            t.device(i).on_request([this](const Request& request) {
+                bytes_read += request.op == Op::read ? request.length : 0;
+            });
+        }
+        t.device(2).fill({0, device_size}, std::byte{0xee});
+        t.child(2).missed({0, device_size});
+    }
+    static bool is_data(std::uint64_t at)
+    {
+        return at / granule == 5 || at / 4096 == 700 * granule / 4096 + 1;
+    }
+
+    TestQuorum t{3, device_size};
+    std::uint64_t bytes_read = 0;
+};
+
+}  // namespace
+
+TEST_CASE("holes are not read but zeroed")
+{
+    Sparse s;
+    s.t.resync();
+    CHECK_FALSE(s.t.child(2).stale().any());
+    CHECK((s.t.device(2).content() == s.t.device(0).content()));
+    CHECK(s.bytes_read == 2 * 2 * granule);
+    CHECK(s.t.device(2).count(Op::zero) < 10);
+    CHECK(s.t.notes.count("resynced children.2") == 1);
+}
+
+TEST_CASE("holes cost nothing of the rate, what is copied does")
+{
+    Options options;
+    options.resync_rate = 16 * granule;
+    TestQuorum t(3, device_size, options);
+    for (std::size_t i = 0; i < 2; i++) {
+        t.device(i).fill({0, 32 * granule}, one);
+        t.device(i).claim_holes([](std::uint64_t at) { return at >= 32 * granule; });
+    }
+    t.child(2).missed({0, device_size});
+    for (int i = 0; i < 40; i++) {
+        t.resync();
+        t.clock.advance(100ms);
+    }
+    CHECK_FALSE(t.child(2).stale().any());
+    CHECK((t.device(2).content() == t.device(0).content()));
+}
+
+TEST_CASE("a hole that not all of the sources have is read")
+{
+    TestQuorum t(4, 16 * granule);
+    for (std::size_t i = 0; i < 3; i++) {
+        t.device(i).fill({0, t.size}, one);
+    }
+    t.device(1).claim_holes([](std::uint64_t) { return true; });  // it lies
+    t.child(3).missed({0, t.size});
+    t.resync();
+    CHECK(t.device(3).content() == t.device(0).content());
+    CHECK(t.child(3).current({0, t.size}));
+}
+
+TEST_CASE("what is written into a hole after it was looked at is not zeroed")
+{
+    Sparse s;
+    // A and B are asked for the stretch ahead, and then for its first hole.  In
+    // between a client writes into its second one.
+    int asked = 0;
+    bool written = false;
+    for (std::size_t i = 0; i < 2; i++) {
+        s.t.device(i).claim_holes([&](std::uint64_t at) {
+            return !Sparse::is_data(at) && (!written || at / granule != 300);
+        });
+    }
+    s.t.device(0).on_request([&](const Request& request) {
+        if (request.op == Op::extents && ++asked == 2) {
+            REQUIRE(s.t.write({300 * granule, 301 * granule}, two) == 0);
+            s.t.child(2).missed({300 * granule, 301 * granule});
+            s.t.device(2).fill({300 * granule, 301 * granule}, one);
+            written = true;
+        }
+    });
+    s.t.resync();
+    CHECK(written);
+    CHECK((s.t.device(2).content() == s.t.device(0).content()));
+}
+
+TEST_CASE("a child without native zeroes gets them in the pieces of a copy")
+{
+    Sparse s;
+    s.t.device(2).traits().zero = false;
+    std::uint64_t largest = 0;
+    s.t.device(2).on_request([&](const Request& request) {
+        largest = std::max(largest, modifies(request.op) ? request.length : 0);
+    });
+    s.t.resync();
+    CHECK((s.t.device(2).content() == s.t.device(0).content()));
+    CHECK(largest == 1 << 20);
+    CHECK(s.bytes_read == 2 * 2 * granule);
 }

@@ -430,7 +430,14 @@ void Simulation::converge()
     const bool heals = config_.rewrite && config_.pattern != quorum::ReadPattern::fifo;
     const TimePoint limit = world_.now() + convergence_time;
     if (config_.excess) {
-        world_.sleep(3s);  // until all are back; some may be stale everywhere
+        // Until all are back, also those that have to wait for their relapses; some
+        // may be stale everywhere.
+        world_.sleep(3s);
+        world_.wait_until(nullptr, world_.now() + 15s, [this] {
+            return std::ranges::all_of(quorum_->children(), [](const quorum::ChildPtr& child) {
+                return child->state() == ChildState::online;
+            });
+        });
         whole_disk(Op::write, granule);
     }
     bool whole = wait_until_whole(limit);
