@@ -72,6 +72,8 @@ done
 mapfile -t commands < <(grep '^nbdctl' plugin.examples)
 is "${commands[*]}" "$(grep '^nbdctl' filter.examples | paste -s -d ' ')" \
     "both pages have the same commands"
+# Holes would be filled at once.
+for image in a b c; do head -c 1M /dev/zero | tr '\0' A > $image.img; done
 start_nbdkit disk "$quorum_plugin" quorum-child.a=a.img quorum-child.b=b.img \
     quorum-child.c=c.img quorum-control=disk.ctl quorum-resync-rate=512K
 PATH=${nbdctl%/*}:$PATH

@@ -20,6 +20,7 @@ try()
     is "$(child_value children.1 counters/timeouts)" $((++timeouts)) "$1: the child was given up once"
     within 1000 "$1: the next one does not wait" qemu_io q -c "$3"
     thaw "$(pid_of two)"
+    control resync-start child=children.1  # it need not wait for its relapses
     recovers "$1: the child comes back"
 }
 timeouts=0
