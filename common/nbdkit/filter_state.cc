@@ -44,10 +44,13 @@ FilterState::FilterState(Parts parts)
 
 bool FilterState::config(const char* key, const char* value)
 {
+    check_alone();
     return module_->config(key, value);
 }
 
-void FilterState::config_complete(nbdkit_backend* nxdata)
+/// Before anything is given, because of two that have the same parameters one gets
+/// all of them.
+void FilterState::check_alone() const
 {
     if (loads > 1) {
         throw SetupError(fmt::format(
@@ -60,6 +63,11 @@ void FilterState::config_complete(nbdkit_backend* nxdata)
             "nbdkit's nbd plugin, or use the plugin alone with the SPEC '[ nbdkit {0} ... ]'",
             name_));
     }
+}
+
+void FilterState::config_complete(nbdkit_backend* nxdata)
+{
+    check_alone();
     check_bare_words();
     // The only place before the fork where nbdkit says what is below us.
     backend_ = nxdata;

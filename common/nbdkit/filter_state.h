@@ -65,6 +65,7 @@ public:
     void close(FilterConnection* connection) noexcept;
 
 private:
+    void check_alone() const;
     void check_bare_words() const;
 
     const std::string name_;

@@ -163,9 +163,10 @@ std::unique_ptr<ChangeMap> PrimarySide::open_map(std::uint64_t size) const
 void PrimarySide::get_ready(std::shared_ptr<Device> next, bool background)
 {
     if (!background) {
-        throw SetupError("replication-mode=primary: the plugin below serves one request at a time, "
-                         "and what the secondary misses could not be read beside the guest's "
-                         "requests; use a plugin that serves requests in parallel, such as file");
+        throw SetupError("replication-mode=primary: the plugin below, or another filter such as "
+                         "retry, lets nbdkit serve one request at a time, and what the secondary "
+                         "misses could not be read beside the guest's requests; use a plugin that "
+                         "serves requests in parallel, such as file, without that filter");
     }
     begin_as_primary(next->size());
     auto map = open_map(next->size());
