@@ -21,6 +21,8 @@ namespace {
 /// twice as long: nbdkit and the plugin log every one that fails.
 constexpr std::chrono::seconds retry_after{1};
 constexpr std::chrono::seconds longest_retry{8};
+/// One that fails now and then is no lost connection.
+constexpr int tries = 5;
 
 /// Errors that are about a connection, not about the request or the medium.
 bool is_about_connection(int error)
@@ -38,22 +40,6 @@ bool is_suspicious(int error)
 
 /// No answer of a plugin to the read of a block: nobody serves it.
 bool is_unanswered(int error) { return is_about_connection(error) || error == EINVAL; }
-
-/// Returns 0 or an errno.
-int read_a_block(nbdkit_next* next, const NextFacts& facts)
-{
-    const std::uint64_t length =
-        std::min<std::uint64_t>(std::max<std::uint32_t>(facts.limits.minimum, 512), facts.size);
-    if (length == 0) {
-        return 0;
-    }
-    std::vector<std::byte> block(length);
-    Request request;
-    request.op = Op::read;
-    request.length = length;
-    request.into = block;
-    return carry_out(next, facts, request);
-}
 
 }  // namespace
 
@@ -85,7 +71,7 @@ public:
         }
     }
     int error() const { return error_; }
-    const Context& context() const { return *context_; }
+    const std::shared_ptr<Context>& context() const { return context_; }
 
 private:
     SharedNext& shared_;
@@ -166,25 +152,30 @@ int SharedNext::execute(Request& request)
     if (use.error() != 0) {
         return use.error();
     }
-    const int error = carry_out(use.context().next, use.context().facts, request);
-    if (is_suspicious(error)) {
-        suspect(use.context(), error);
-    }
-    return error;
+    const std::shared_ptr<Context>& context = use.context();
+    const int error = carry_out(context->next, context->facts, request);
+    return is_suspicious(error) ? suspect(context, error) : error;
 }
 
-/// Whoever sees the error of a lost connection must see the link down, too.
-void SharedNext::suspect(const Context& context, int error)
+/// Returns the error for the one who asked: ENOTCONN if it is the connection, since
+/// he has to know whether his request may still be carried out.
+int SharedNext::suspect(const std::shared_ptr<Context>& context, int error)
 {
-    const std::lock_guard lock(mutex_);
-    if (&context != context_.get() || stopping_) {
-        return;  // it has been replaced meanwhile
+    std::unique_lock lock(mutex_);
+    const auto is_decided = [&, before = looks_] {
+        return stopping_ || context != context_ || link_ != Link::up || looks_ != before;
+    };
+    if (!stopping_ && context == context_) {
+        if (is_about_connection(error) && link_ != Link::down) {
+            lose(std::strerror(error));
+        }
+        suspected_ = true;
+        changed_.notify_all();
+        if (!pausing_) {  // else what was seen within the last second holds
+            changed_.wait_for(lock, retry_after, is_decided);
+        }
     }
-    if (is_about_connection(error) && link_ == Link::up) {
-        lose(std::strerror(error));
-    }
-    suspected_ = true;
-    changed_.notify_all();
+    return context == context_ && link_ == Link::up ? error : ENOTCONN;
 }
 
 void SharedNext::lose(const std::string& error)
@@ -199,14 +190,15 @@ void SharedNext::serve()
 {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
-        if (!context_) {
-            open_until_done(lock);
-        } else if (suspected_) {
-            look(lock);
-        } else {
-            changed_.wait(lock);
+        try {
+            turn(lock);
+        } catch (const std::exception& error) {
+            log::error("{}: the plugin below the filter: {}", name_, error.what());
+            if (!lock.owns_lock()) {
+                lock.lock();
+            }
+            changed_.wait_for(lock, retry_after, [this] { return stopping_; });
         }
-        close_retired(lock);
     }
     if (context_) {
         retired_.push_back(std::move(context_));
@@ -219,6 +211,18 @@ void SharedNext::serve()
     }
     ended_ = true;
     changed_.notify_all();
+}
+
+void SharedNext::turn(std::unique_lock<std::mutex>& lock)
+{
+    if (!context_) {
+        open_until_done(lock);
+    } else if (suspected_) {
+        look(lock);
+    } else {
+        changed_.wait(lock);
+    }
+    close_retired(lock);
 }
 
 /// Closes those that no request uses any more.
@@ -246,7 +250,7 @@ void SharedNext::open_until_done(std::unique_lock<std::mutex>& lock)
         const bool reads = late_;
         lock.unlock();
         std::shared_ptr<Context> context = open(error);
-        if (context && reads && is_unanswered(read_a_block(context->next, context->facts))) {
+        if (context && reads && is_unanswered(read_a_block(*context))) {
             error = "the plugin below the filter opens, but does not serve";
             close(context->next);
             context = nullptr;
@@ -280,47 +284,109 @@ void SharedNext::look(std::unique_lock<std::mutex>& lock)
     suspected_ = false;
     const std::shared_ptr<Context> old = context_;
     lock.unlock();
-    const int error = read_a_block(old->next, old->facts);
-    std::string why;
-    std::shared_ptr<Context> fresh = error == 0 ? nullptr : open(why);
-    const int now = fresh ? read_a_block(fresh->next, fresh->facts) : error;
+    int error = EIO;
+    for (int left = tries; error != 0 && !is_unanswered(error) && left > 0; --left) {
+        error = read_a_block(*old);
+    }
     lock.lock();
-    // What fails in the same way through a new context is the medium.
-    const bool serves = error == 0 || (fresh && now != 0 && !is_unanswered(error));
-    if (!serves && link_ == Link::up) {
-        lose(why.empty() ? std::strerror(error) : why);
+    if (error == 0) {
+        if (link_ == Link::down && !stopping_) {
+            use(old);
+        }
+    } else {
+        if (is_unanswered(error) && link_ != Link::down) {
+            lose(std::strerror(error));  // to open another one may take long
+        }
+        compare_with_another(lock, old, error);
     }
-    if (serves && link_ == Link::down) {
-        use(old);
-    } else if (!serves) {
-        retired_.push_back(std::move(context_));
-        context_ = nullptr;
-    }
-    if (fresh && !serves && !is_unanswered(now)) {
-        use(std::move(fresh));
-    } else if (fresh) {
-        retired_.push_back(std::move(fresh));
-    }
+    ++looks_;
+    changed_.notify_all();
+    pausing_ = true;
     changed_.wait_for(lock, retry_after, [this] { return stopping_; });
+    pausing_ = false;
+}
+
+void SharedNext::compare_with_another(std::unique_lock<std::mutex>& lock,
+                                      const std::shared_ptr<Context>& old, int error)
+{
+    lock.unlock();
+    std::string why = std::strerror(error);
+    std::shared_ptr<Context> fresh = open(why);
+    const int now = fresh ? read_a_block(*fresh) : ENOTCONN;
+    lock.lock();
+    if (fresh) {
+        retired_.push_back(fresh);  // unless it is used
+    }
+    const bool answers = !is_unanswered(now);
+    if (answers && now != 0 && !is_unanswered(error)) {
+        // What both fail is the medium.
+        if (link_ == Link::down && !stopping_) {
+            use(old);
+        }
+        return;
+    }
+    if (link_ != Link::down) {
+        lose(why);
+    }
+    retired_.push_back(old);
+    context_ = nullptr;
+    if (answers && !stopping_) {
+        retired_.remove(fresh);
+        use(std::move(fresh));
+    }
+}
+
+int SharedNext::read_a_block(const Context& context)
+{
+    const std::uint64_t length =
+        std::min<std::uint64_t>(std::max<std::uint32_t>(context.facts.limits.minimum, 512), context.facts.size);
+    if (length == 0) {
+        return 0;
+    }
+    std::vector<std::byte> block(length);
+    Request request;
+    request.op = Op::read;
+    request.length = length;
+    request.into = block;
+    return carry_out(context.next, context.facts, request);
+}
+
+/// Whether what comes back can do what those above have been promised.
+std::string SharedNext::what_is_missing(const NextFacts& facts) const
+{
+    const Capabilities& had = expected_.capabilities;
+    if (facts.size != expected_.size) {
+        return fmt::format("has {} bytes now, it had {}", facts.size, expected_.size);
+    }
+    if (had.writable && !facts.capabilities.writable) {
+        return "is read-only now";
+    }
+    if (had.flush && !facts.capabilities.flush) {
+        return "cannot flush any more";
+    }
+    if (facts.limits.minimum > expected_.limits.minimum) {
+        return fmt::format("takes blocks of at least {} bytes now, it took {}",
+                           facts.limits.minimum, expected_.limits.minimum);
+    }
+    return "";
 }
 
 std::shared_ptr<SharedNext::Context> SharedNext::open(std::string& error) const
 {
-    nbdkit_next* next = nullptr;
+    auto context = std::make_shared<Context>();
     {
         const NoClientScope no_client;
-        next = nbdkit_next_context_open(backend_, 0, "", 1);
+        context->next = nbdkit_next_context_open(backend_, 0, "", 1);
     }
+    nbdkit_next* const next = context->next;
     if (next == nullptr) {
         error = "the plugin below the filter could not be opened";
         return nullptr;
     }
-    auto context = std::make_shared<Context>(Context{next, {}});
     if (next->prepare(next) == -1 || !learn(next, context->facts)) {
         error = "the plugin below the filter does not answer questions about itself";
-    } else if (context->facts.size != expected_.size) {
-        error = fmt::format("the plugin below the filter has {} bytes now, it had {}",
-                            context->facts.size, expected_.size);
+    } else if (const std::string missing = what_is_missing(context->facts); !missing.empty()) {
+        error = "the plugin below the filter " + missing;
     } else {
         return context;
     }

@@ -20,7 +20,9 @@
 // others with EIO, as for a bad sector.  So a request that fails makes the thread
 // look, at most once a second: it reads a block through the context, and if that
 // fails, through a new one.  If the new one is better it takes the old one's
-// place, and the link is `returned`: what was not flushed may be lost.
+// place, and the link is `returned`: what was not flushed may be lost.  The request
+// that failed waits for that, since ENOTCONN says what EINVAL does not: that it may
+// still be carried out.
 
 #include <chrono>
 #include <condition_variable>
@@ -64,20 +66,25 @@ public:
 
 private:
     struct Context {
-        nbdkit_next* next;
+        nbdkit_next* next = nullptr;
         NextFacts facts;
         unsigned users = 0;  ///< requests under way
     };
     class Use;
 
     void serve();
+    void turn(std::unique_lock<std::mutex>& lock);
     void open_until_done(std::unique_lock<std::mutex>& lock);
     void look(std::unique_lock<std::mutex>& lock);
-    void suspect(const Context& context, int error);
+    void compare_with_another(std::unique_lock<std::mutex>& lock,
+                              const std::shared_ptr<Context>& old, int error);
+    int suspect(const std::shared_ptr<Context>& context, int error);
     void close_retired(std::unique_lock<std::mutex>& lock);
     void lose(const std::string& error);
     void use(std::shared_ptr<Context> context);
     std::shared_ptr<Context> open(std::string& error) const;
+    std::string what_is_missing(const NextFacts& facts) const;
+    static int read_a_block(const Context& context);
     static void close(nbdkit_next* next);
 
     const std::string name_;
@@ -91,6 +98,8 @@ private:
     Link link_ = Link::down;
     std::string error_ = "not started yet";
     bool suspected_ = false;           ///< a request has failed: look()
+    unsigned looks_ = 0;               ///< how often look() has come to an end
+    bool pausing_ = false;             ///< that was within the last second
     bool tried_ = false;               ///< the first attempt to open has ended
     bool late_ = false;                ///< the link has been down, as everybody could see
     bool stopping_ = false;
