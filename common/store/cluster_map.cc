@@ -168,8 +168,8 @@ std::uint64_t ClusterMap::bytes() const
 void ClusterMap::mark_dirty(std::uint64_t page)
 {
     if (!dirty_[page]) {
-        dirty_[page] = true;
         dirty_pages_.push_back(page);
+        dirty_[page] = true;
         is_dirty_ = true;
     }
 }
@@ -220,6 +220,7 @@ std::vector<PageFile::Changed> ClusterMap::take_dirty()
 {
     const std::lock_guard lock(mutex_);
     std::vector<PageFile::Changed> taken;
+    taken.reserve(dirty_pages_.size());  // throws, if at all, while nothing is lost
     const std::uint64_t words = (clusters_ + per_word - 1) / per_word;
     for (const std::uint64_t page : std::exchange(dirty_pages_, {})) {
         dirty_[page] = false;

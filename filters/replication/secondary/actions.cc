@@ -20,10 +20,10 @@ std::uint64_t wall_clock()
 [[noreturn]] void refuse(const std::string& text) { throw CommandError(text); }
 
 /// An action that failed although it was possible.
-void must(int error, const char* what)
+void must(int error, const char* what, const char* outcome = "nothing has changed")
 {
     if (error != 0) {
-        refuse(fmt::format("{}: {}; nothing has changed", what, std::strerror(error)));
+        refuse(fmt::format("{}: {}; {}", what, std::strerror(error), outcome));
     }
 }
 
@@ -183,7 +183,8 @@ void Actions::start(Held& held, std::uint64_t moment)
     header.syncing = false;
     header.nothing_saved = false;
     must(core_->set_identity(note_checkpoint(core_->identity())), "the identity cannot be stored");
-    must(core_->set_header(header, true), "the checkpoint cannot be stored");
+    must(core_->set_header(header, true), "the checkpoint cannot be stored",
+         "the identity is stored already, and replication is not started");
     core_->sticky = 0;
     core_->reporter.clear();
     core_->state = State::running;
@@ -201,7 +202,8 @@ void Actions::checkpoint(Held& held, std::uint64_t number, std::uint64_t moment)
     header.nothing_saved = false;
     must(core_->set_header(header, true), "the checkpoint cannot be stored");
     // Only now, and only the first time: the disk is a copy of the primary's.
-    must(core_->set_identity(note_checkpoint(core_->identity())), "the identity cannot be stored");
+    must(core_->set_identity(note_checkpoint(core_->identity())), "the identity cannot be stored",
+         "the checkpoint itself is stored");
     core_->counters.checkpoints++;
     held.let_go();
     core_->reporter.checkpoint(number);
