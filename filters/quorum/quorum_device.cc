@@ -194,12 +194,15 @@ void QuorumDevice::start()
     housekeeper_.start();
     if (background_) {
         worker_.start();
+        // At once: where clients write all the time, a range that waits is overwritten.
+        state_.on_heal([this] { worker_.wake(); });
     }
 }
 
 void QuorumDevice::stop(std::chrono::milliseconds limit)
 {
     stopping_ = true;
+    state_.on_heal(nullptr);
     // Stopping the devices ends every request, and so everything the threads
     // could still be waiting for.  Those that hang share one limit.
     const TimePoint deadline = std::chrono::steady_clock::now() + limit;

@@ -113,6 +113,16 @@ void State::heal_later(ByteRange range)
     if (heals_.size() < most_heals) {
         heals_.push_back(range);
     }
+    // One for all that come until they are taken.
+    if (heals_.size() == 1 && heal_wanted_) {
+        heal_wanted_();
+    }
+}
+
+void State::on_heal(std::function<void()> wake)
+{
+    const std::lock_guard lock(heal_mutex_);
+    heal_wanted_ = std::move(wake);
 }
 
 std::vector<ByteRange> State::take_heals()

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -72,6 +73,8 @@ public:
     /// completion.
     void heal_later(ByteRange range);
     std::vector<ByteRange> take_heals();
+    /// Called when there is one, on any thread; must not block.  Null: not any more.
+    void on_heal(std::function<void()> wake);
 
 private:
     TimePoint lock_deadline() const;
@@ -86,6 +89,7 @@ private:
     mutable std::mutex snapshot_mutex_;
     std::mutex heal_mutex_;
     std::vector<ByteRange> heals_;
+    std::function<void()> heal_wanted_;
 };
 
 inline ByteRange range_of(const Request& request)
