@@ -10,7 +10,7 @@ for pattern in quorum fastest; do
     start_quorum $pattern "$tmpdir/1.raw" "$(uri_of two)" "$tmpdir/3.raw" \
         quorum-rewrite-corrupted=true quorum-read-pattern=$pattern
     watch_events $pattern
-    stress_begins $pattern --size=256k --requests=0 --seconds=3 --read-percent=60
+    stress_begins $pattern --size=256k --requests=0 --seconds=6 --read-percent=60
     while stress_runs; do
         overwrite "$tmpdir/2.raw" 0xff $(((RANDOM % 500) * 512)) $(((RANDOM % 8 + 1) * 512))
     done
