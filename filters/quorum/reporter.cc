@@ -132,17 +132,18 @@ Reporter::~Reporter()
 /// each time.
 void Reporter::log(const Event& event)
 {
-    std::string note;
-    if (level_of(event) == log::Level::error) {
+    const log::Level level = level_of(event);
+    std::string words = in_words(event);
+    if (level == log::Level::error) {
         const std::string who = event.data.value("node-name", name_);
-        const auto verdict = budgets_[who].happened(place_of(event.data), in_words(event),
+        const auto verdict = budgets_[who].happened(place_of(event.data), words,
                                                     std::chrono::steady_clock::now());
         if (!verdict.write) {
             return;
         }
-        note = verdict.note();
+        words += verdict.note();
     }
-    log::write(level_of(event), fmt::format("{}: {}{}", name_, in_words(event), note));
+    log::write(level, fmt::format("{}: {}", name_, words));
 }
 
 void Reporter::report_bad(const Child& child, const BadReport& report)
