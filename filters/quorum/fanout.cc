@@ -4,7 +4,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/device/buffer_pool.h"
+
 namespace resilience::quorum {
+
+std::shared_ptr<Request> own_read(const Request& request)
+{
+    const Buffer buffer = take_buffer(request.length);
+    auto own = std::make_shared<Request>(request);
+    own->into = buffer.span();
+    own->owner = buffer.memory;
+    return own;
+}
 
 Fanout::Fanout(Clock& clock, std::size_t children)
     : clock_(clock), shared_(std::make_shared<Shared>())

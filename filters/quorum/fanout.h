@@ -43,6 +43,9 @@ struct Slot {
     bool ok() const { return done && error == 0; }
 };
 
+/// The same read into memory of its own, for a child that may be abandoned.
+std::shared_ptr<Request> own_read(const Request& request);
+
 class Fanout {
 public:
     explicit Fanout(Clock& clock, std::size_t children);

@@ -54,12 +54,9 @@ void send_all(Fanout& fan, const Children& voters, const Request& request)
         fan.add(child);
     }
     fan.slowest_first(Op::read, [&](std::size_t i) {
-        const Buffer buffer = take_buffer(request.length);
-        auto twin = std::make_shared<Request>(request);
-        twin->into = buffer.span();
-        twin->owner = buffer.memory;
-        if (!fan.try_now(i, twin)) {
-            fan.send(i, std::move(twin));
+        auto own = own_read(request);
+        if (!fan.try_now(i, own)) {
+            fan.send(i, std::move(own));
         }
     });
 }

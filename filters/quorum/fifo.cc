@@ -21,18 +21,15 @@ int read_from(State& state, const ChildPtr& child, Request& request)
     if (fan.try_now(0, request)) {
         return fan.slots()[0].error;
     }
-    const Buffer buffer = take_buffer(request.length);
-    auto twin = std::make_shared<Request>(request);
-    twin->into = buffer.span();
-    twin->owner = buffer.memory;
-    fan.send(0, std::move(twin));
+    const auto own = own_read(request);
+    fan.send(0, own);
     fan.wait();
     const int error = fan.slots()[0].error;
     if (error == 0 && child->stale().any(range_of(request))) {
         return ENOTCONN;  // it came back, having forgotten, while we asked it
     }
     if (error == 0) {
-        std::memcpy(request.into.data(), buffer.span().data(), request.into.size());
+        std::memcpy(request.into.data(), own->into.data(), request.into.size());
     }
     return error;
 }

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/device/buffer_pool.h"
+#include "filters/quorum/fanout.h"
 
 namespace resilience::quorum {
 
@@ -65,22 +65,15 @@ void measure_others(State& state, const Children& voters, const ChildPtr& answer
         std::none_of(voters.begin(), voters.end(), may_be_slow)) {
         return;
     }
+    Fanout fan(state.clock, voters.size());  // which is left to itself
+    fan.measure();
     for (const ChildPtr& child : voters) {
-        if (child == answered || child->in_flight() >= most_measuring) {
-            continue;
+        if (child != answered && child->in_flight() < most_measuring) {
+            fan.add(child);
         }
-        const Buffer buffer = take_buffer(request.length);
-        auto twin = std::make_shared<Request>(request);
-        twin->into = buffer.span();
-        twin->owner = buffer.memory;
-        child->request_begins();
-        child->device().submit(std::move(twin),
-                               [child, &clock = state.clock, begun = state.clock.now()](int error) {
-                                   if (error == 0) {
-                                       child->answered(Op::read, clock.now() - begun);
-                                   }
-                                   child->request_ends();
-                               });
+    }
+    for (std::size_t i = 0; i < fan.slots().size(); i++) {
+        fan.send(i, own_read(request));
     }
 }
 
