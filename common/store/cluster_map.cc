@@ -44,7 +44,7 @@ ClusterMap::ClusterMap(std::uint64_t device_size, std::uint32_t cluster_size)
       cluster_size_(cluster_size),
       shift_(static_cast<unsigned>(std::countr_zero(cluster_size))),
       clusters_(mapfile::count_clusters(device_size, cluster_size)),
-      words_(zeroed_words((clusters_ + per_word - 1) / per_word)),
+      words_(zeroed_words(words())),
       generations_(mapfile::count_pages(clusters_) - 1),
       dirty_(generations_.size())
 {
@@ -92,6 +92,11 @@ std::uint64_t ClusterMap::find(std::uint64_t from, std::uint64_t limit, Wanted w
 {
     for (std::uint64_t at = from; at < limit;) {
         const std::uint64_t index = at / per_word;
+        const std::uint64_t page = index / words_per_page;
+        if (!is_current(page) && wanted(0) == 0) {  // what is empty costs nothing
+            at = (page + 1) * mapfile::clusters_per_page;
+            continue;
+        }
         const std::uint64_t found = wanted(word(index)) & pairs(at % per_word, per_word);
         if (found != 0) {
             const auto pair = static_cast<std::uint64_t>(std::countr_zero(found)) / 2;
@@ -127,19 +132,7 @@ std::uint64_t ClusterMap::next_absent(std::uint64_t from) const
 
 std::uint64_t ClusterMap::next_present(std::uint64_t from) const
 {
-    if (present_ == 0) {
-        return clusters_;
-    }
-    // Page by page, so that what is empty costs nothing.
-    while (from < clusters_) {
-        const std::uint64_t page = from / mapfile::clusters_per_page;
-        const std::uint64_t end = std::min(clusters_, (page + 1) * mapfile::clusters_per_page);
-        from = is_current(page) ? end_of_run({from, end}, ClusterState::absent) : end;
-        if (from < end) {
-            return from;
-        }
-    }
-    return clusters_;
+    return present_ == 0 ? clusters_ : end_of_run({from, clusters_}, ClusterState::absent);
 }
 
 std::vector<ClusterRun> ClusterMap::runs(Clusters range) const
@@ -191,10 +184,7 @@ void ClusterMap::change(Clusters range, ClusterState state, bool absent_only)
             continue;
         }
         if (!is_current(page)) {
-            const std::uint64_t first = page * words_per_page;
-            const std::uint64_t words = (clusters_ + per_word - 1) / per_word;
-            const std::uint64_t last = std::min(first + words_per_page, words);
-            for (std::uint64_t i = first; i < last; i++) {
+            for (std::uint64_t i = page * words_per_page; i < end_of_page(page); i++) {
                 std::atomic_ref(words_[i]).store(0, std::memory_order_relaxed);
             }
             generations_[page].store(generation_, std::memory_order_release);
@@ -221,15 +211,13 @@ std::vector<PageFile::Changed> ClusterMap::take_dirty()
     const std::lock_guard lock(mutex_);
     std::vector<PageFile::Changed> taken;
     taken.reserve(dirty_pages_.size());  // throws, if at all, while nothing is lost
-    const std::uint64_t words = (clusters_ + per_word - 1) / per_word;
     for (const std::uint64_t page : std::exchange(dirty_pages_, {})) {
         dirty_[page] = false;
         PageFile::Changed& changed = taken.emplace_back();
         changed.page = page;
         put_le(changed.payload, 0, generations_[page].load());
         const std::uint64_t first = page * words_per_page;
-        const std::uint64_t last = std::min(first + words_per_page, words);
-        for (std::uint64_t i = first; i < last; i++) {
+        for (std::uint64_t i = first; i < end_of_page(page); i++) {
             put_le(changed.payload, mapfile::page_head + (i - first) * sizeof(std::uint64_t),
                    words_[i]);
         }

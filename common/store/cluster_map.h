@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
+#include "common/core/compare.h"
 #include "common/format/allocation_map.h"
 #include "common/store/page_file.h"
 
@@ -68,6 +71,10 @@ public:
     std::uint64_t next_present(std::uint64_t from) const;
     /// `range` as runs, in order, without gaps.
     std::vector<ClusterRun> runs(Clusters range) const;
+    /// Cuts `data`, the content of `range`, into runs of clusters that are all zeroes or
+    /// all not: use(run, bytes, zero) for each, in order, until it returns an error.
+    template <typename Use>
+    int by_content(Clusters range, std::span<const std::byte> data, Use use) const;
     std::uint64_t absent_clusters() const;
     /// What is not absent, in bytes.
     std::uint64_t bytes() const;
@@ -98,6 +105,12 @@ private:
     static constexpr std::uint64_t words_per_page = mapfile::clusters_per_page / per_word;
     static_assert(mapfile::clusters_per_page % per_word == 0);
 
+    std::uint64_t words() const { return (clusters_ + per_word - 1) / per_word; }
+    /// Behind the last word of `page`.
+    std::uint64_t end_of_page(std::uint64_t page) const
+    {
+        return std::min((page + 1) * words_per_page, words());
+    }
     bool is_current(std::uint64_t page) const;
     std::uint64_t word(std::uint64_t index) const;
     template <typename Wanted>
@@ -121,5 +134,27 @@ private:
     std::vector<bool> dirty_;
     std::vector<std::uint64_t> dirty_pages_;
 };
+
+template <typename Use>
+int ClusterMap::by_content(Clusters range, std::span<const std::byte> data, Use use) const
+{
+    const std::uint64_t base = begin_of(range.first);
+    const auto part = [&](Clusters of) {
+        const std::uint64_t begin = begin_of(of.first);
+        return data.subspan(begin - base, end_of(of.last) - begin);
+    };
+    while (!range.empty()) {
+        Clusters run{range.first, range.first + 1};
+        const bool zero = is_all_zero(part(run));
+        while (run.last < range.last && is_all_zero(part({run.last, run.last + 1})) == zero) {
+            run.last++;
+        }
+        if (const int error = use(run, part(run), zero)) {
+            return error;
+        }
+        range.first = run.last;
+    }
+    return 0;
+}
 
 }  // namespace resilience

@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "common/core/compare.h"
 #include "common/core/random_id.h"
 #include "common/device/device.h"
 #include "common/file/file_extents.h"
@@ -167,31 +166,18 @@ CopyHeader LocalCopy::header() const
 
 int LocalCopy::store(Clusters clusters, std::span<const std::byte> data)
 {
-    const std::uint64_t base = file_.begin_of(clusters.first);
-    const auto part = [&](Clusters of) {
-        const std::uint64_t begin = file_.begin_of(of.first);
-        return data.subspan(begin - base, file_.end_of(of.last) - begin);
-    };
-    for (std::uint64_t at = clusters.first; at < clusters.last;) {
-        const bool zero = is_all_zero(part({at, at + 1}));
-        Clusters run{at, at + 1};
-        while (run.last < clusters.last && is_all_zero(part({run.last, run.last + 1})) == zero) {
-            run.last++;
-        }
+    return file_.by_content(clusters, data, [&](Clusters run, auto bytes, bool zero) {
         if (zero) {
-            if (const int error = store_zeroes(run)) {
-                return error;
-            }
+            return store_zeroes(run);
+        }
+        const int error = file_.write(file_.begin_of(run.first), bytes);
+        if (error != 0) {
+            leftovers_ = true;
         } else {
-            if (const int error = file_.write(file_.begin_of(run.first), part(run))) {
-                leftovers_ = true;
-                return error;
-            }
             file_.fill(run, ClusterState::data);
         }
-        at = run.last;
-    }
-    return 0;
+        return error;
+    });
 }
 
 int LocalCopy::store_zeroes(Clusters clusters)

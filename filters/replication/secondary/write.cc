@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "common/core/compare.h"
 #include "common/device/buffer_pool.h"
 #include "common/device/pieces.h"
 
@@ -18,26 +17,13 @@ constexpr std::uint64_t copy_bytes = 1 << 20;
 /// Writes the old content to hidden; clusters of zeroes need no room.
 int keep(Layer& hidden, Clusters run, std::span<const std::byte> data)
 {
-    const std::uint64_t base = hidden.begin_of(run.first);
-    const auto part = [&](std::uint64_t first, std::uint64_t last) {
-        return data.subspan(hidden.begin_of(first) - base,
-                            hidden.end_of(last) - hidden.begin_of(first));
-    };
-    for (std::uint64_t at = run.first; at < run.last;) {
-        const bool zero = is_all_zero(part(at, at + 1));
-        std::uint64_t end = at + 1;
-        while (end < run.last && is_all_zero(part(end, end + 1)) == zero) {
-            end++;
+    return hidden.by_content(run, data, [&](Clusters part, auto bytes, bool zero) {
+        const int error = zero ? 0 : hidden.write(hidden.begin_of(part.first), bytes);
+        if (error == 0) {
+            hidden.set(part, zero ? ClusterState::zero : ClusterState::data);
         }
-        if (!zero) {
-            if (const int error = hidden.write(hidden.begin_of(at), part(at, end))) {
-                return error;
-            }
-        }
-        hidden.set({at, end}, zero ? ClusterState::zero : ClusterState::data);
-        at = end;
-    }
-    return 0;
+        return error;
+    });
 }
 
 int save_run(Core& core, Clusters run)
