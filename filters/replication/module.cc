@@ -6,12 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "common/store/clustered_file.h"
+
 namespace resilience::replication {
 
 namespace {
-
-constexpr std::uint32_t smallest_cluster = 4096;
-constexpr std::uint32_t largest_cluster = 2 << 20;
 
 constexpr std::string_view primary_rows = "Primary";
 constexpr std::string_view secondary_rows = "Secondary";
@@ -44,7 +43,7 @@ ReplicationModule::ReplicationModule() : Module(Form::filter, name, "replication
         {"replication-hidden", takes::path(o.hidden),
          "What the disk held at the last checkpoint (required)"},
         {"replication-cluster-size",
-         takes::power_of_two(o.cluster_size, smallest_cluster, largest_cluster),
+         takes::power_of_two(o.cluster_size, mapfile::smallest_cluster, mapfile::largest_cluster),
          "What is saved as a whole"},
     }, secondary_rows);
     add({
@@ -114,9 +113,11 @@ void ReplicationModule::check_paths() const
     };
     add(options_.disk, "the disk");
     add(options_.active, "replication-active");
-    add(options_.active.empty() ? "" : options_.active + ".map", "replication-active's map");
+    add(options_.active.empty() ? "" : ClusteredFile::map_path(options_.active),
+        "replication-active's map");
     add(options_.hidden, "replication-hidden");
-    add(options_.hidden.empty() ? "" : options_.hidden + ".map", "replication-hidden's map");
+    add(options_.hidden.empty() ? "" : ClusteredFile::map_path(options_.hidden),
+        "replication-hidden's map");
     add(options_.identity, "replication-identity");
     add(options_.bitmap, "replication-bitmap");
     add(options_.control, "replication-control");

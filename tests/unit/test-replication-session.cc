@@ -79,7 +79,6 @@ public:
     std::shared_ptr<Device> open_data() override { return disk; }
     void disconnect() override {}
     std::string error() const override { return {}; }
-    std::string describe() const override { return "secondary"; }
 
     const std::shared_ptr<Memory> disk = std::make_shared<Memory>();
     std::function<void(wire::Kind)> on_command = [](wire::Kind) {};

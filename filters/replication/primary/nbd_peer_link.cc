@@ -39,7 +39,6 @@ public:
     std::shared_ptr<Device> open_data() override;
     void disconnect() override;
     std::string error() const override { return error_; }
-    std::string describe() const override { return data_.text; }
 
 private:
     bool transfer(Request& request, std::span<std::byte> answer);

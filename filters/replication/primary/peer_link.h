@@ -42,8 +42,6 @@ public:
     virtual void disconnect() = 0;
     /// What went wrong last.
     virtual std::string error() const = 0;
-    /// What the user calls it.
-    virtual std::string describe() const = 0;
 };
 
 /// The secondary as an NBD server.  `spec` names the export `primary`; throws

@@ -55,7 +55,7 @@ Core::Core(const Options& o, std::shared_ptr<Device> d, Layers layers, IdentityF
       state(layers.header.state), instance(random_id()),
       grain_(std::max(hidden->cluster_size(), active->cluster_size())),
       identity_file_(std::move(file)), identity_(i), consistent_(i.consistent),
-      header_(layers.header), generation_(hidden->header().generation)
+      header_(layers.header)
 {
 }
 
@@ -103,7 +103,7 @@ int Core::set_identity(const Identity& next)
 
 int Core::set_header(const LayerHeader& next, bool empties)
 {
-    const std::uint64_t generation = generation_ + (empties ? 1 : 0);
+    const std::uint64_t generation = hidden->header().generation + (empties ? 1 : 0);
     if (const int error = hidden->write_header(generation, encode_layer_header(next))) {
         reporter.io_error("writing the header of hidden", 0, mapfile::page_bytes, error);
         return error;
@@ -111,7 +111,6 @@ int Core::set_header(const LayerHeader& next, bool empties)
     const std::lock_guard guard(identity_mutex_);
     header_ = next;
     if (empties) {
-        generation_ = generation;
         hidden->empty(generation);
         active->empty(generation);
         emptied++;

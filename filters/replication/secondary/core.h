@@ -155,7 +155,6 @@ private:
     Identity identity_;
     std::atomic<bool> consistent_{false};
     LayerHeader header_;        ///< hidden's
-    std::uint64_t generation_;  ///< of both layers; under lock_all()
 };
 
 }  // namespace resilience::replication

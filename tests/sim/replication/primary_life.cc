@@ -188,7 +188,6 @@ public:
     }
     void disconnect() override { connected_ = false; }
     std::string error() const override { return error_; }
-    std::string describe() const override { return state_->other.name; }
 
 private:
     struct Exchange {
