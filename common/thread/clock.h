@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 
@@ -32,6 +33,15 @@ inline Clock& real_clock()
 {
     static Clock clock;
     return clock;
+}
+
+/// Nanoseconds since 1970 by the machine's wall clock, which may jump: for people and
+/// for what outlives the machine's uptime.
+inline std::uint64_t wall_clock_ns()
+{
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
 }  // namespace resilience

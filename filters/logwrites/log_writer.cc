@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/logwrites/log_writer.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <system_error>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "common/core/random_id.h"
+#include "common/thread/clock.h"
 #include "filters/logwrites/marks.h"
 
 namespace resilience::logwrites {
@@ -20,13 +20,6 @@ using writelog::Kind;
 
 namespace {
 
-std::uint64_t now_ns()
-{
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                          std::chrono::system_clock::now().time_since_epoch())
-                                          .count());
-}
-
 /// Of this recording.  Its count is filled in when it is written.
 writelog::Superblock super_of(const LogStart& start, const LogWriter::Settings& settings)
 {
@@ -34,7 +27,7 @@ writelog::Superblock super_of(const LogStart& start, const LogWriter::Settings& 
     super.sector_size = start.sector_size;
     super.extension = start.extension;
     if (settings.extension && !super.extension) {
-        super.extension = writelog::SuperExtension{settings.device_size, now_ns(),
+        super.extension = writelog::SuperExtension{settings.device_size, wall_clock_ns(),
                                                    random_id<std::uint32_t>(), "logwrites"};
     }
     return super;
@@ -116,7 +109,7 @@ Run LogWriter::body_of(const LogItem& item) const
     return {0, length, item.hole && length >= large_hole && space_.holes_are_free()};
 }
 
-Stamp LogWriter::issue() { return {++sequence_, now_ns()}; }
+Stamp LogWriter::issue() { return {++sequence_, wall_clock_ns()}; }
 
 int LogWriter::append(Admission& admission, std::span<LogItem> items, const Stamp& issued,
                       bool promised, bool durable, std::uint64_t* entry)

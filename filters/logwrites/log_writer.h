@@ -145,7 +145,6 @@ public:
              std::uint64_t* entry = nullptr);
 
     std::uint32_t sector_size() const { return sector_size_; }
-    bool extension() const { return settings_.extension; }
     LogStatus status() const;
 
 private:

@@ -6,16 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "common/thread/clock.h"
+
 namespace resilience::replication {
 
 namespace {
-
-std::uint64_t wall_clock()
-{
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-}
 
 [[noreturn]] void refuse(const std::string& text) { throw CommandError(text); }
 
@@ -42,10 +37,7 @@ void sync_disk(Core& core)
 int mark_present(const Layer& layer, DirtyBitmap& marks, ChangeMap& map)
 {
     for (std::uint64_t at = layer.next_present(0); at < layer.clusters();) {
-        std::uint64_t end = at + 1;
-        while (end < layer.clusters() && layer.next_present(end) == end) {
-            end++;
-        }
+        const std::uint64_t end = layer.next_absent(at);
         const ByteRange range{layer.begin_of(at), layer.end_of(end)};
         marks.set(range);
         if (const int error = map.set(range)) {
@@ -178,7 +170,7 @@ void Actions::start(Held& held, std::uint64_t moment)
     LayerHeader header = core_->header();
     header.state = State::running;
     header.checkpoint++;
-    header.checkpoint_time = wall_clock();
+    header.checkpoint_time = wall_clock_ns();
     header.moment = moment;
     header.syncing = false;
     header.nothing_saved = false;
@@ -198,7 +190,7 @@ void Actions::checkpoint(Held& held, std::uint64_t number, std::uint64_t moment)
     LayerHeader header = core_->header();
     header.checkpoint = number;
     header.moment = moment;
-    header.checkpoint_time = wall_clock();
+    header.checkpoint_time = wall_clock_ns();
     header.nothing_saved = false;
     must(core_->set_header(header, true), "the checkpoint cannot be stored");
     // Only now, and only the first time: the disk is a copy of the primary's.
@@ -218,7 +210,7 @@ void Actions::stop(Held& held)
     }
     header.state = State::done;
     header.checkpoint++;
-    header.checkpoint_time = wall_clock();
+    header.checkpoint_time = wall_clock_ns();
     header.syncing = false;
     must(core_->set_identity(identity), "the identity cannot be stored");
     must(core_->set_header(header, true), "the end cannot be stored");

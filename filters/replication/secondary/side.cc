@@ -10,6 +10,7 @@
 #include "common/control/json.h"
 #include "common/core/log.h"
 #include "common/device/blocking_device.h"
+#include "common/thread/clock.h"
 #include "filters/replication/pair/side.h"
 #include "filters/replication/secondary/actions.h"
 #include "filters/replication/secondary/background.h"
@@ -83,12 +84,8 @@ private:
 
 std::uint64_t age_ms(std::uint64_t time)
 {
-    const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                         std::chrono::system_clock::now().time_since_epoch())
-                         .count();
-    return time == 0 || static_cast<std::uint64_t>(now) < time
-               ? 0
-               : (static_cast<std::uint64_t>(now) - time) / 1000000;
+    const std::uint64_t now = wall_clock_ns();
+    return time == 0 || now < time ? 0 : (now - time) / 1000000;
 }
 
 class SecondarySide final : public Side {
