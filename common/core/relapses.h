@@ -32,6 +32,8 @@ public:
     void recovered(TimePoint now) { well_since_ = now; }
     /// How often he has fallen without a long good time in between.
     unsigned times() const { return times_; }
+    /// When he fell last.
+    TimePoint fell_at() const { return fell_at_; }
     /// How long he is left alone after his last fall; 0: not at all.
     Duration wait() const;
     /// Until when that is.

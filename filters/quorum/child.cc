@@ -30,8 +30,7 @@ Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> de
 /// Under state_mutex_.  Returns what people are to know of it.
 std::string Child::note_fall()
 {
-    suspect_since_ = clock_.now();
-    relapses_.fell(suspect_since_);
+    relapses_.fell(clock_.now());
     if (relapses_.wait() == Duration::zero()) {
         return {};
     }
@@ -197,7 +196,7 @@ void Child::housekeep(TimePoint now, bool needed)
         link_loss_noted_ = true;
         lose_link();
     }
-    if (state() == ChildState::suspect && in_flight() > 0 && now - suspect_since_ > timeout_) {
+    if (state() == ChildState::suspect && in_flight() > 0 && now - relapses_.fell_at() > timeout_) {
         apply(ChildEvent::grace_over);
     }
     if (state() == ChildState::online) {

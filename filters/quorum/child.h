@@ -93,6 +93,8 @@ public:
     bool online() const { return state() == ChildState::online && device_->link() == Link::up; }
     /// May be believed about `range`.
     bool current(ByteRange range) const { return online() && !stale_.any(range); }
+    /// The same of all of it.
+    bool current() const { return online() && !stale_.any(); }
 
     /// A request was abandoned: it is owed from now on.  missed_deadline()
     /// follows, outside of locks, since it may report a change of state.
@@ -190,7 +192,6 @@ private:
 
     mutable std::mutex state_mutex_;  // serialises changes of state
     std::atomic<ChildState> state_{ChildState::online};
-    TimePoint suspect_since_{};
     TimePoint rejoin_at_{};
     Relapses relapses_;  // under state_mutex_
     bool link_loss_noted_ = false;  // housekeep()'s thread only

@@ -313,7 +313,7 @@ Json Control::query_status() const
     const Children children = quorum_.children();
     for (const ChildPtr& child : children) {
         online += child->online();
-        current += child->online() && !child->stale().any();
+        current += child->current();
         slow += child->reading.slow || child->writing.slow;
     }
     const char* status = current == children.size() ? "healthy"

@@ -69,15 +69,6 @@ Capabilities combine_capabilities(const Children& children)
     return all;
 }
 
-/// Those that are right everywhere, and can be asked.
-std::size_t count_current(const Children& children)
-{
-    return static_cast<std::size_t>(
-        std::count_if(children.begin(), children.end(), [](const ChildPtr& child) {
-            return child->online() && !child->stale().any();
-        }));
-}
-
 }  // namespace
 
 QuorumDevice::QuorumDevice(Options options, std::vector<NewChild> children, Observer& observer,
@@ -221,7 +212,9 @@ void QuorumDevice::housekeep()
     const TimePoint now = state_.clock.now();
     const Children children = state_.snapshot();
     // Who is away may be left alone only as long as the others are enough.
-    const bool needed = count_current(children) < state_.threshold();
+    const auto current = std::ranges::count_if(
+        children, [](const ChildPtr& child) { return child->current(); });
+    const bool needed = static_cast<std::size_t>(current) < state_.threshold();
     for (const ChildPtr& child : children) {
         child->housekeep(now, needed);
     }

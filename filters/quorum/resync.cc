@@ -7,6 +7,7 @@
 
 #include "common/core/compare.h"
 #include "common/core/vote.h"
+#include "common/device/pieces.h"
 #include "filters/quorum/extents.h"
 #include "filters/quorum/fanout.h"
 #include "filters/quorum/read.h"
@@ -16,8 +17,6 @@ namespace resilience::quorum {
 namespace {
 
 constexpr std::uint64_t largest_copy = 1 << 20;
-/// What a client may zero at once, too.
-constexpr std::uint64_t largest_zero = 32 << 20;
 /// With a rate limit, a piece is what may be copied in this part of a second: else
 /// a low rate would come as a burst and a long pause.
 constexpr std::uint64_t pieces_per_second = 10;
