@@ -5,8 +5,10 @@
 #include <iterator>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "common/core/log.h"
 #include "common/core/setup_error.h"
@@ -80,23 +82,20 @@ void FilterState::check_bare_words() const
 {
     const std::string plugin = plugin_name();
     const std::string key = plugin_magic_key();
-    const auto given = [&](const auto& parameter) { return parameter.first == key; };
-    if (std::ranges::find(takes_one, plugin) == std::end(takes_one) ||
-        std::ranges::count_if(module_->below(), given) < 2) {
-        return;
-    }
-    std::string words;
-    std::string last;
+    std::vector<std::string_view> values;
     for (const auto& [name, value] : module_->below()) {
         if (name == key) {
-            words += fmt::format("{}{}={}", words.empty() ? "" : ", ", key, value);
-            last = value;
+            values.push_back(value);
         }
     }
+    if (values.size() < 2 || std::ranges::find(takes_one, plugin) == std::end(takes_one)) {
+        return;
+    }
+    const std::string between = ", " + key + "=";
     throw SetupError(fmt::format(
-        "{}: words without a name go to the plugin {} below, which takes one and was given {}: "
+        "{}: words without a name go to the plugin {} below, which takes one and was given {}={}: "
         "what is for this filter is given by name, such as {}={}",
-        name_, plugin, words, first_parameter_, last));
+        name_, plugin, key, fmt::join(values, between), first_parameter_, values.back()));
 }
 
 void FilterState::get_ready(int thread_model)
@@ -113,8 +112,7 @@ void FilterState::get_ready(int thread_model)
     next_ = std::make_shared<NextDevice>(
         NextDevice::Options{name_, backend_, facts, background, timeout});
     module_->set_background(background);
-    module_->get_ready(next_);
-    module_->control().open();
+    module_->make_ready(next_);
 }
 
 void FilterState::after_fork(nbdkit_backend* backend)
@@ -124,15 +122,12 @@ void FilterState::after_fork(nbdkit_backend* backend)
                                      "backends; it cannot be used",
                                      name_));
     }
-    module_->after_fork();
-    module_->control().start();
-    started_ = true;
+    module_->serve();
 }
 
 void FilterState::cleanup()
 {
-    module_->control().stop();
-    module_->cleanup();
+    module_->end();
     if (next_) {
         next_->stop(last_stop);
     }
@@ -142,7 +137,7 @@ FilterConnection* FilterState::open(nbdkit_next_open* next, nbdkit_context* cont
                                     bool read_only, const char* export_name)
 {
     const Client client = {export_name, read_only, connections_.next_number()};
-    std::shared_ptr<Device> device = started_ ? module_->open(client) : module_->preview(client);
+    std::shared_ptr<Device> device = module_->show(client);
     // Always the default export: what a module keeps (a log, a bitmap) is about
     // one device, and must not be fed with another one's content.
     if (!next_->background() && next(context, read_only ? 1 : 0, "") == -1) {

@@ -73,7 +73,6 @@ private:
     const std::string first_parameter_;
     const std::unique_ptr<Module> module_;
     nbdkit_backend* backend_ = nullptr;  ///< what is below us
-    bool started_ = false;               ///< after_fork() has been called
     std::shared_ptr<NextDevice> next_;
     Connections<FilterConnection> connections_;
 };

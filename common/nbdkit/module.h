@@ -136,6 +136,29 @@ public:
     /// For the shims, before get_ready().
     void set_background(bool possible) { background_ = possible; }
 
+    // For the shims: a call, and what goes with it in both forms.
+
+    void make_ready(std::shared_ptr<Device> next)
+    {
+        get_ready(std::move(next));
+        control_.open();
+    }
+    void serve()
+    {
+        after_fork();
+        control_.start();
+        started_ = true;
+    }
+    void end()
+    {
+        control_.stop();
+        cleanup();
+    }
+    std::shared_ptr<Device> show(const Client& client)
+    {
+        return started_ ? open(client) : preview(client);
+    }
+
     /// What was told to those below: keys and values, in the order of the command line.
     const std::vector<std::pair<std::string, std::string>>& below() const { return below_; }
 
@@ -158,6 +181,7 @@ private:
     std::string directory_;
     std::vector<std::pair<std::string, std::string>> below_;
     bool background_ = true;
+    bool started_ = false;  // after_fork() has been called
 };
 
 }  // namespace resilience

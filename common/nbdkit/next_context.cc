@@ -166,7 +166,7 @@ int SharedNext::suspect(const std::shared_ptr<Context>& context, int error)
         return stopping_ || context != context_ || link_ != Link::up || looks_ != before;
     };
     if (!stopping_ && context == context_) {
-        if (is_about_connection(error) && link_ != Link::down) {
+        if (is_about_connection(error)) {
             lose(std::strerror(error));
         }
         suspected_ = true;
@@ -178,8 +178,12 @@ int SharedNext::suspect(const std::shared_ptr<Context>& context, int error)
     return context == context_ && link_ == Link::up ? error : ENOTCONN;
 }
 
+/// Nothing new if it is lost already.
 void SharedNext::lose(const std::string& error)
 {
+    if (link_ == Link::down) {
+        return;
+    }
     link_ = Link::down;
     late_ = true;
     error_ = "the plugin below the filter has lost its connection: " + error;
@@ -294,7 +298,7 @@ void SharedNext::look(std::unique_lock<std::mutex>& lock)
             use(old);
         }
     } else {
-        if (is_unanswered(error) && link_ != Link::down) {
+        if (is_unanswered(error)) {
             lose(std::strerror(error));  // to open another one may take long
         }
         compare_with_another(lock, old, error);
@@ -325,9 +329,7 @@ void SharedNext::compare_with_another(std::unique_lock<std::mutex>& lock,
         }
         return;
     }
-    if (link_ != Link::down) {
-        lose(why);
-    }
+    lose(why);
     retired_.push_back(old);
     context_ = nullptr;
     if (answers && !stopping_) {

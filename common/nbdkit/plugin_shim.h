@@ -72,7 +72,6 @@ private:
     struct State {
         std::unique_ptr<Module> module = M::make(Form::plugin);
         shim::Connections<Handle> connections;
-        bool started = false;  ///< after_fork() has been called
     };
     // On the heap, and from load to unload only: a static object's destructor
     // would also run in the processes that merely start the server.
@@ -176,27 +175,17 @@ private:
 
     static int get_ready() noexcept
     {
-        return shim::set_up("get_ready", [] {
-            state().module->get_ready(nullptr);
-            state().module->control().open();
-        });
+        return shim::set_up("get_ready", [] { state().module->make_ready(nullptr); });
     }
 
     static int after_fork() noexcept
     {
-        return shim::set_up("after_fork", [] {
-            state().module->after_fork();
-            state().module->control().start();
-            state().started = true;
-        });
+        return shim::set_up("after_fork", [] { state().module->serve(); });
     }
 
     static void cleanup() noexcept
     {
-        shim::set_up("cleanup", [] {
-            state().module->control().stop();
-            state().module->cleanup();
-        });
+        shim::set_up("cleanup", [] { state().module->end(); });
     }
 
     static void* open(int readonly) noexcept
@@ -209,9 +198,7 @@ private:
                 throw SetupError(std::string(M::name) + ": the client has given no export name");
             }
             const Client client = {name, readonly != 0, state().connections.next_number()};
-            Module& module = *state().module;
-            std::shared_ptr<Device> device =
-                state().started ? module.open(client) : module.preview(client);
+            std::shared_ptr<Device> device = state().module->show(client);
             handle = state().connections.add(shim::connect(std::move(device), readonly != 0));
         });
         return handle;
