@@ -5,7 +5,6 @@
 #include <array>
 #include <charconv>
 #include <iterator>
-#include <limits>
 #include <optional>
 #include <set>
 #include <utility>

@@ -14,7 +14,6 @@
 
 #include <fmt/format.h>
 
-#include "common/device/device.h"
 #include "common/store/durable_file.h"
 
 namespace resilience {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/nbdcrash/commands.h"
 
-#include <algorithm>
 
 #include <fmt/format.h>
 
