@@ -31,3 +31,18 @@ page_agrees()
     done
 }
 synopsis_has() { sed -n '/^=head1 SYNOPSIS/,/^=head1 DESCRIPTION/p' "$1" | grep -q -F -e "$2="; }
+
+# has_examples NAME EXAMPLES [PARAMETER...]: each of $parameters but the given ones is in
+# a command of the file EXAMPLES.
+has_examples()
+{
+    local name=$1 examples=$2 parameter regex missing=()
+    shift 2
+    for parameter in "${parameters[@]}"; do
+        regex=${parameter//./\\.}
+        regex=${regex//NAME/[a-z0-9]+}
+        [[ " $* " = *" $parameter "* ]] || grep -q -E -e " $regex=" "$examples" ||
+            missing+=("$parameter")
+    done
+    is "${missing[*]}" "" "$name: each parameter has an example"
+}

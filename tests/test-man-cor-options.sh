@@ -27,11 +27,7 @@ for form in filter plugin; do
     help_of $form "${!module}" > help
     page_agrees $form help $form.pod cor-source "$([ $form = plugin ] || echo cor-max-depth)"
     [ ${#parameters[@]} -ge 10 ] || fail "the help of the $form has only ${#parameters[@]} parameters"
-    missing=()
-    for parameter in "${parameters[@]}"; do
-        grep -q -e " $parameter=" $form.examples || missing+=("$parameter: example")
-    done
-    is "${missing[*]}" "" "$form: each parameter has an example"
+    has_examples $form $form.examples
 
     count=0
     while read -r line; do

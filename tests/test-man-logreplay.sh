@@ -17,12 +17,8 @@ sed -n '/^=head1 DESCRIPTION/,/^=head1 EXAMPLE/p' "$page" |
 
 help_of plugin "$logreplay_plugin" > help
 page_agrees "the page" help "$page"
-missing=()
-for parameter in "${parameters[@]}"; do
-    [ "$parameter" = log ] || grep -q -F " $parameter=" examples ||
-        missing+=("example of $parameter")
-done
-is "${#parameters[@]} ${missing[*]}" "7 " "each parameter has an example"
+has_examples "the page" examples log
+is ${#parameters[@]} 7 "there are seven parameters"
 
 make_log 'write:0:8:1' 'flush' 'mark:here' 'write:0:8:2' 'discard:8:8'
 mv "$log" disk.log

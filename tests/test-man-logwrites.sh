@@ -15,11 +15,8 @@ commands_in "$page" > examples
 
 help_of filter "$logwrites_filter" > help
 page_agrees "the page" help "$page"
-missing=()
-for parameter in "${parameters[@]}"; do
-    grep -q -F " $parameter=" examples || missing+=("example of $parameter")
-done
-is "${#parameters[@]} ${missing[*]}" "9 " "each parameter has an example"
+has_examples "the page" examples
+is ${#parameters[@]} 9 "there are nine parameters"
 
 empty_image disk.img 1M
 empty_image store 4M

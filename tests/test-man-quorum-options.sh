@@ -31,13 +31,7 @@ for form in filter plugin; do
     help_of $form "${!module}" > help
     page_agrees $form help "$form.pod"
     [ ${#parameters[@]} -ge 14 ] || fail "the help of the $form has only ${#parameters[@]} parameters"
-    missing=()
-    for parameter in "${parameters[@]}"; do
-        regex=${parameter//./\\.}
-        regex=${regex//NAME/[a-z0-9]+}
-        grep -q -E -e " $regex=" "$form.examples" || missing+=("$parameter")
-    done
-    is "${missing[*]}" "" "$form: each parameter is in an example"
+    has_examples "$form" "$form.examples"
 done
 
 # ---- the examples of nbdkit

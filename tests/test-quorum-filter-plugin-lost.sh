@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A plugin below that fails everything with EIO, until it is opened again, is told from
 # one that has a bad sector: the first comes back, the second keeps its connection.
-. "${0%/*}/quorum-functions.sh"
+. "${0%/*}/quorum-fault-functions.sh"
 scripts_work || skip_all "scripts do not run under the thread sanitizer"
 
 three_images 1M
@@ -21,7 +21,6 @@ start_nbdkit q --filter="$quorum_filter" eval thread_model='echo parallel' \
     quorum-child="$tmpdir/2.raw" quorum-child="$tmpdir/3.raw" quorum-control="$(control_of q)"
 watch_events q
 ok "it is written" qemu_io q -c 'write -P 1 0 64k' -c 'read -P 1 0 64k'
-online() { [ "$(child_value children.0 state) $(child_value children.0 stale-bytes)" = "online $1" ]; }
 
 echo 65536 > "$bad"
 before=$(child_value children.0 counters/links-lost)
@@ -34,7 +33,7 @@ rm "$bad"
 
 echo 2 > "$generation"
 ok "all is lost: the others serve" qemu_io q -c 'write -P 2 128k 64k' -c 'read -P 2 128k 64k'
-ok "it is opened again and used" wait_for 20 online 0
+recovers "it is opened again and used"
 ok "it is written" qemu_io q -c 'write -P 3 512k 64k' -c flush
 ok "and equal to the others" cmp "$tmpdir/1.raw" "$tmpdir/2.raw"
 done_testing
