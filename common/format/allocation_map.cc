@@ -68,10 +68,9 @@ Slot decode_slot(std::span<const std::byte> bytes, std::uint64_t id, std::uint64
             get_le<std::uint64_t>(sector, sector_at::hash) !=
                 hash_sector(sector, id, page, slot, i)) {
             const std::uint64_t at = slot_offset(page, slot) + i * sector_bytes;
-            throw Damaged(fmt::format("page {} ({}), slot {}: the checksum of bytes {} to {} is "
-                                      "wrong",
-                                      page, page == 0 ? "the header" : "states of clusters",
-                                      slot_names[slot], at, at + sector_bytes - 1));
+            throw Damaged(fmt::format("page {}{}, slot {}: the checksum of bytes {} to {} is wrong",
+                                      page, page == 0 ? " (the header)" : "", slot_names[slot], at,
+                                      at + sector_bytes - 1));
         }
         result.torn = result.torn || (i > 0 && generation != result.generation);
         result.generation = std::max(result.generation, generation);
