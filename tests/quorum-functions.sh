@@ -58,6 +58,8 @@ try_quorum()
     else
         set -- "$quorum_plugin"
     fi
+    # What is remembered is for the tests of that.
+    [[ " ${parameters[*]-} " == *" quorum-memory="* ]] || parameters+=(quorum-memory=none)
     _watched=$name
     try_nbdkit "$name" ${nbdkit_options[@]+"${nbdkit_options[@]}"} "$@" \
         quorum-control="$(control_of "$name")" ${children[@]+"${children[@]}"} \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/core/unflushed_map.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace resilience {
@@ -45,6 +46,11 @@ void UnflushedMap::mark(ByteRange range)
         words_[word].fetch_or(bits);
         summary_[word / bits_per_word].fetch_or(1ULL << (word % bits_per_word));
     }
+}
+
+bool UnflushedMap::any() const
+{
+    return std::ranges::any_of(summary_, [](const auto& word) { return word.load() != 0; });
 }
 
 UnflushedMap::Taken UnflushedMap::take()

@@ -28,6 +28,8 @@ public:
     UnflushedMap(std::uint64_t size, std::uint64_t granularity);
 
     void mark(ByteRange range);
+    /// Whether anything is marked; taken marks are not.
+    bool any() const;
     Taken take();
     void put_back(const Taken& taken);
     /// Marks in `target` (same size and granularity) all that is marked here.

@@ -166,6 +166,17 @@ void Child::distrust_unflushed()
     unflushed_.copy_to(stale_);
 }
 
+std::vector<std::uint64_t> Child::missing_words() const
+{
+    DirtyBitmap missing(stale_.size(), stale_granularity);
+    unflushed_.copy_to(missing);
+    std::vector<std::uint64_t> words(missing.words());
+    for (std::size_t i = 0; i < words.size(); i++) {
+        words[i] = missing.word(i) | stale_.word(i);
+    }
+    return words;
+}
+
 void Child::lose_link()
 {
     counters.links_lost++;

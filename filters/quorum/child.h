@@ -22,6 +22,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -64,6 +65,8 @@ struct Speed {
 
 /// What the resync is to do with a child.
 enum class ResyncMode : std::uint8_t { automatic, paused, cancelled };
+
+inline constexpr std::size_t no_member = std::numeric_limits<std::size_t>::max();
 
 class Child : public std::enable_shared_from_this<Child> {
 public:
@@ -167,6 +170,15 @@ public:
     void flush_failed(const Flushing& flushing, bool distrust);
     /// It may have forgotten all that was not flushed.
     void distrust_unflushed();
+
+    // ---- memory
+
+    /// Its place in the memory of the quorum; see Memory.  Set before use.
+    std::size_t member = no_member;
+    /// It was written since its last flush.
+    bool may_forget() const { return unflushed_.any(); }
+    /// What it misses, and what it may yet forget: words of 64 granules.
+    std::vector<std::uint64_t> missing_words() const;
 
     // ---- resync
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/core/vote.h"
+#include "filters/quorum/memory_keeper.h"
 #include "filters/quorum/write.h"
 
 namespace resilience::quorum {
@@ -116,15 +117,29 @@ std::vector<Slot> send(State& state, const std::vector<Part>& parts)
     return fan.slots();
 }
 
-}  // namespace
-
-int flush(State& state)
+/// Who has flushed all that it has, and misses nothing, is current.
+void note_flushed(State& state, const std::vector<Part>& parts)
 {
+    for (const Part& part : parts) {
+        const std::size_t member = part.child->member;
+        if (state.memory != nullptr && member != no_member && part.error == 0 &&
+            part.stale.empty() && !part.child->stale().any() &&
+            !state.memory->is_recorded_current(member)) {
+            state.memory->record_current(member);
+        }
+    }
+}
+
+/// `everybody` gets whether all children have flushed, and are current everywhere.
+int flush_children(State& state, bool& everybody)
+{
+    everybody = false;
     const RangeLock::Guard guard = state.lock_lane();
     if (!guard) {
         return EIO;
     }
-    const Children children = state.reachable();
+    Children not_flushed;
+    const Children children = state.reachable(&not_flushed);
     if (children.size() < state.threshold()) {
         return EIO;
     }
@@ -151,8 +166,32 @@ int flush(State& state)
         if (slots[i].error != 0) {
             parts[i].child->flush_failed(parts[i].flushing, success && !slots[i].abandoned);
         }
+        if (parts[i].error != 0) {
+            not_flushed.push_back(parts[i].child);
+        }
     }
-    return success ? 0 : vote_on_errors(errors);
+    if (!success) {
+        return vote_on_errors(errors);
+    }
+    note_flushed(state, parts);
+    everybody = not_flushed.empty() && std::ranges::none_of(parts, [](const Part& part) {
+        return part.child->stale().any();
+    });
+    return record_missing(state, not_flushed) == 0 ? 0 : EIO;
+}
+
+}  // namespace
+
+int flush(State& state)
+{
+    bool everybody = false;
+    return flush_children(state, everybody);
+}
+
+bool flush_everybody(State& state)
+{
+    bool everybody = false;
+    return flush_children(state, everybody) == 0 && everybody;
 }
 
 }  // namespace resilience::quorum

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
@@ -114,6 +115,31 @@ void QuorumDevice::check_addition(const NewChild& child) const
     }
 }
 
+/// A member to be, of which nothing is known, durably.  Returns what is wrong, or nothing.
+std::string QuorumDevice::remember_new(const NewChild& child, std::size_t& member)
+{
+    if (!memory_) {
+        return {};
+    }
+    std::string wrong = fmt::format("the memory knows {} members already: remove one",
+                                    memoryfile::most_members);
+    const int error = memory_->change_members([&](memoryfile::Content& content) {
+        const auto place = std::ranges::find(content.members, memoryfile::MemberState::none,
+                                             &memoryfile::Member::state);
+        if (place != content.members.end()) {
+            place->id = memoryfile::new_id();
+            place->name = child.node_name;
+            place->spec = child.spec;
+            place->state = memoryfile::MemberState::filling;
+            place->since = wall_clock_ns() / 1'000'000'000;
+            member = static_cast<std::size_t>(place - content.members.begin());
+            wrong.clear();
+        }
+    });
+    return error == 0 ? wrong : fmt::format("the memory cannot be written: {}",
+                                            std::strerror(error));
+}
+
 std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
 {
     refuse_if_blocked(Command::add_child, {});
@@ -122,6 +148,9 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
     }
     const OneAtATime change(membership_changes_);
     check_addition(child);
+    if (const std::string wrong = remember_new(child, child.member); !wrong.empty()) {
+        refuse(wrong);
+    }
     const std::string name = next_name();
     ChildPtr added;
     try {
@@ -171,6 +200,36 @@ void QuorumDevice::check_dispensable(const Child& child) const
     }
 }
 
+void QuorumDevice::forget_member(std::size_t member)
+{
+    if (!memory_ || member == no_member) {
+        return;
+    }
+    const int error = memory_->change_members(
+        [&](memoryfile::Content& content) {
+            content.members[member] = {};
+            content.maps[member].clear();
+        });
+    if (error != 0) {
+        refuse(fmt::format("the child is removed, but the memory cannot be written ({}): at the "
+                           "next start it is known as one that is away",
+                           std::strerror(error)));
+    }
+}
+
+void QuorumDevice::settle_from(const std::string& source, ByteRange range)
+{
+    const ChildPtr child = find_child(source);
+    if (!child) {
+        refuse(fmt::format("Node '{}' does not have child '{}'", state_.options.name, source));
+    }
+    if (!child->current(range)) {
+        refuse(fmt::format("Child '{}' is not there, or misses something in this range itself",
+                           child->node_name()));
+    }
+    settler_.doubt(range, child);
+}
+
 void QuorumDevice::remove_child(const std::string& name)
 {
     if (membership_changes_.exchange(true)) {
@@ -199,6 +258,7 @@ void QuorumDevice::remove_child(const std::string& name)
     }
     observer_.child_removed(*child);
     child->device().stop(stop_limit);
+    forget_member(child->member);
 }
 
 void QuorumDevice::assume_clean(const std::string& name)
@@ -224,6 +284,15 @@ void QuorumDevice::make_stale(const std::string& name)
                            child->node_name(), state_.threshold()));
     }
     check_dispensable(*child);
+    if (memory_ && child->member != no_member) {
+        const int error = memory_->change_members([&](memoryfile::Content& content) {
+            content.members[child->member].state = memoryfile::MemberState::filling;
+            content.members[child->member].has_map = false;
+        });
+        if (error != 0) {
+            refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
+        }
+    }
     child->stale().set_all();
 }
 

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "common/child/lasting_device.h"
 #include "common/core/log.h"
 
 namespace resilience::quorum {
@@ -87,6 +88,18 @@ QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
         {"quorum-read-only", takes::truth(options_.read_only), "Open the children read-only"},
         {"quorum-resync-rate", takes::size(options_.resync_rate),
          "Bytes per second (default 0: no limit)"},
+        {"quorum-memory",
+         {"auto|none|<SPEC>", "auto", [this](const Given& given) { set_memory(given); }, ""},
+         "Where the members' states are kept (may be repeated)"},
+        {"quorum-create",
+         {"equal|degraded|fill-from:<NAME>", "equal",
+          [this](const Given& given) { set_create(given); }, ""},
+         "What a new set is made of"},
+        {"quorum-force-start", takes::text("<NAME>", memory_parameters_.wishes.force_start),
+         "This child's content is the truth"},
+        {"quorum-start-timeout",
+         takes::parsed("<T>", memory_parameters_.start_timeout, takes::parse_time),
+         "How long members may take at the start (default: their timeout)"},
         control().parameter("quorum-control"),
         {"quorum-name", takes::name(options_.name), "What events call the quorum"},
     });
@@ -220,7 +233,7 @@ std::shared_ptr<Device> QuorumModule::open_spec(const ChildSpec& spec, const Ope
                                                 const std::string& label) const
 {
     try {
-        return open_child(spec, options);
+        return std::make_shared<LastingDevice>(spec, options);
     } catch (const SetupError& error) {
         throw SetupError(fmt::format("{}: {}", label, error.what()));
     }
@@ -228,15 +241,8 @@ std::shared_ptr<Device> QuorumModule::open_spec(const ChildSpec& spec, const Ope
 
 void QuorumModule::get_ready(std::shared_ptr<Device> next)
 {
-    std::vector<NewChild> opened;
-    for (const ChildParameters& child : children_) {
-        const std::string node_name = is_number(child.label) ? "" : child.label;
-        const std::string label = child.label.empty() ? std::string(child_key)
-                                                      : fmt::format("{}.{}", child_key, child.label);
-        std::shared_ptr<Device> device =
-            child.spec ? open_spec(*child.spec, options_of(child), label) : next;
-        opened.push_back({node_name, std::move(device), timeout_of(child), child.storage});
-    }
+    std::vector<NewChild> opened =
+        remembers() ? open_remembered(std::move(next)) : open_all(std::move(next));
     if (opened.size() == 1) {
         log::warning("{}: there is one child: nothing is compared with it, and nothing is left when "
                      "it fails; others are given as {}=SPEC, or added with nbdctl child-add",
@@ -244,6 +250,13 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
     }
     reporter_ = std::make_unique<Reporter>(control().events(), options_.name);
     device_ = std::make_shared<QuorumDevice>(options_, std::move(opened), *reporter_, background());
+    if (found_memory_) {
+        device_->remember(found_memory_->make(std::move(content_), real_clock()));
+        found_memory_.reset();
+    }
+    if (!truth_.empty()) {
+        device_->settle_from(truth_, {0, device_->size()});
+    }
 
     const auto open_for_command = [this](const ChildSpec& spec) {
         return open_spec(spec, options_of({}), "child");

@@ -12,6 +12,8 @@
 #include "common/nbdkit/module.h"
 #include "filters/quorum/control.h"
 #include "filters/quorum/options.h"
+#include "filters/quorum/memory_open.h"
+#include "filters/quorum/memory_plan.h"
 #include "filters/quorum/quorum_device.h"
 #include "filters/quorum/reporter.h"
 
@@ -50,6 +52,22 @@ private:
         std::vector<std::string> storage;  ///< what is in it, as far as that is known
     };
 
+    /// What is remembered, and what a person says where that is not enough.
+    struct MemoryParameters {
+        bool none = false;                        ///< quorum-memory=none
+        std::vector<ChildSpec> named;             ///< else; empty: beside the children
+        Wishes wishes;
+        std::optional<std::chrono::milliseconds> start_timeout;
+    };
+    /// A child, opened or not.
+    struct Found {
+        std::shared_ptr<Device> device;  ///< null: it is not there
+        std::string missing;             ///< why
+        std::string label;               ///< for people
+    };
+
+    void set_memory(const Given& given);
+    void set_create(const Given& given);
     ChildParameters& labelled(std::string_view label);
     void arrange();
     void check_duplicates();
@@ -58,13 +76,31 @@ private:
     std::shared_ptr<Device> open_spec(const ChildSpec& spec, const OpenOptions& options,
                                       const std::string& label) const;
 
+    Found open_found(const ChildParameters& child, std::shared_ptr<Device> next,
+                     bool may_be_missing) const;
+    std::vector<NewChild> open_all(std::shared_ptr<Device> next);
+    std::vector<NewChild> open_remembered(std::shared_ptr<Device> next);
+    std::string path_of(const ChildParameters& child) const;
+    std::vector<Candidate> candidates(const std::vector<Found>& found) const;
+    std::shared_ptr<Device> away(const ChildParameters& child, const Found& found,
+                                 const Device& peer) const;
+    NewChild new_child(const ChildParameters& child, std::shared_ptr<Device> device) const;
+    memoryfile::Content first_content(const Plan& plan, const std::vector<Candidate>& candidates,
+                                      std::vector<NewChild>& children) const;
+    bool remembers() const;
+
     Options options_;
+    MemoryParameters memory_parameters_;
     std::optional<std::string> threshold_;  // as it was given
     std::vector<ChildParameters> given_;  // in the order of the command line
     std::vector<ChildParameters> children_;  // in child order
 
     // What the parameters become.  The order is that of dependence.
     std::unique_ptr<Reporter> reporter_;
+    // Until the device has its memory, which is made when nothing else can be wrong.
+    std::unique_ptr<FoundMemory> found_memory_;
+    memoryfile::Content content_;
+    std::string truth_;               // the child that all others are to become; or empty
     std::shared_ptr<QuorumDevice> device_;
     std::unique_ptr<Control> commands_;
 };

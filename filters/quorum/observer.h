@@ -62,6 +62,8 @@ public:
     virtual void resync_blocked(const Child&, ByteRange) {}
     virtual void child_added(const Child&) {}
     virtual void child_removed(const Child&) {}
+    /// Another server has taken the set over: this one serves nothing any more.
+    virtual void fenced() {}
     /// Called every now and then, for what has to be done in time.
     virtual void housekeep(TimePoint) {}
     /// blkverify mode: the two children differ at this byte.  If it returns,

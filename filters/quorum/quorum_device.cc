@@ -2,7 +2,9 @@
 #include "filters/quorum/quorum_device.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -75,7 +77,7 @@ QuorumDevice::QuorumDevice(Options options, std::vector<NewChild> children, Obse
                            bool background, Clock& clock)
     : BlockingDevice("quorum"), observer_(observer), background_(background),
       state_(std::move(options), common_size(children), observer, clock), fastest_(state_),
-      resync_(state_)
+      resync_(state_), settler_(state_), memory_keeper_(state_, settler_)
 {
     Children members;
     for (const NewChild& child : children) {
@@ -104,6 +106,14 @@ ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
     }
     auto made = std::make_shared<Child>(std::move(name), node_name, child.device, child.timeout,
                                         state_.clock, child.storage);
+    made->member = child.member;
+    for (std::size_t i = 0; i < child.missing.size(); i++) {
+        for (std::uint64_t bits = child.missing[i]; bits != 0; bits &= bits - 1) {
+            const std::uint64_t granule = i * 64 + std::countr_zero(bits);
+            made->missed({granule * stale_granularity,
+                          std::min((granule + 1) * stale_granularity, made->stale().size())});
+        }
+    }
     made->on_state_change([this](const Child& changed, ChildState from, ChildState to,
                                  const std::string& reason) {
         observer_.state_changed(changed, from, to, reason);
@@ -143,6 +153,12 @@ int QuorumDevice::read_in_parts(Request& request)
 
 int QuorumDevice::read(Request& request)
 {
+    if (settler_.unsettled(range_of(request))) {
+        if (const int error = settler_.settle(range_of(request))) {
+            state_.report_failure(range_of(request));
+            return error;
+        }
+    }
     const auto granule = [](std::uint64_t offset) { return offset / stale_granularity; };
     const int error = read_as_one(request);
     if (error == 0 || (granule(request.offset) != granule(request.end() - 1) &&
@@ -157,6 +173,9 @@ int QuorumDevice::read(Request& request)
 
 int QuorumDevice::execute(Request& request)
 {
+    if (memory_ && memory_->fenced()) {
+        return EIO;  // somebody else serves this set now
+    }
     int error = EINVAL;
     switch (request.op) {
     case Op::read: error = read(request); break;
@@ -178,6 +197,14 @@ int QuorumDevice::execute(Request& request)
 void QuorumDevice::start()
 {
     BlockingDevice::start();
+    if (memory_) {
+        memory_->store().start();
+        if (const int error = memory_->begin()) {
+            throw SetupError(fmt::format("the memory cannot be written: {}",
+                                         error == ESTALE ? "another server uses this set"
+                                                         : std::strerror(error)));
+        }
+    }
     for (const ChildPtr& child : state_.snapshot()) {
         child->device().start();
     }
@@ -204,7 +231,23 @@ void QuorumDevice::stop(std::chrono::milliseconds limit)
     }
     housekeeper_.stop(BackgroundThread::no_limit);
     worker_.stop(BackgroundThread::no_limit);
+    if (memory_) {
+        memory_->store().stop(std::max(shortest_goodbye, limit));
+    }
     BlockingDevice::stop(limit);
+}
+
+void QuorumDevice::remember(std::unique_ptr<Memory> memory)
+{
+    memory_ = std::move(memory);
+    state_.memory = memory_.get();
+    const std::uint64_t regions = memory_->layout().regions;
+    for (std::uint64_t region = 0; region < regions; region++) {
+        const ByteRange range = memory_->range_of_region(region);
+        if (memory_->has_intent(range)) {
+            settler_.doubt({range.begin, std::min(range.end, state_.size)});
+        }
+    }
 }
 
 void QuorumDevice::housekeep()
@@ -220,6 +263,9 @@ void QuorumDevice::housekeep()
     }
     judge_speed(children, observer_);
     fastest_.abandon_overdue();
+    if (memory_ && memory_->fenced() && !fence_told_.exchange(true)) {
+        observer_.fenced();
+    }
     observer_.housekeep(now);
 }
 
@@ -236,6 +282,11 @@ bool QuorumDevice::work()
         }
         more = true;
     }
+    if (!stopping_) {
+        memory_keeper_.step();
+    }
+    // First: what members disagree on has no majority to copy from.
+    more = settler_.step() || more;
     return resync_.step() || more;
 }
 

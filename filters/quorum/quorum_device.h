@@ -13,6 +13,8 @@
 //   extents.cc                     block status          child.h    one replica
 //   resync.cc                      copying               state.h    what they share
 //   membership.cc                  adding and removing children
+//   memory.h, memory_keeper.h      what outlives the server
+//   settle.cc                      where members may rightly differ
 //
 // Two threads work in the background: one looks after the children's states
 // and never waits; the other copies (resync) and rewrites (heal).
@@ -28,7 +30,10 @@
 #include "common/device/blocking_device.h"
 #include "common/thread/background_thread.h"
 #include "filters/quorum/fastest.h"
+#include "filters/quorum/memory.h"
+#include "filters/quorum/memory_keeper.h"
 #include "filters/quorum/resync.h"
+#include "filters/quorum/settle.h"
 #include "filters/quorum/state.h"
 
 namespace resilience::quorum {
@@ -39,6 +44,10 @@ struct NewChild {
     std::shared_ptr<Device> device;
     std::chrono::milliseconds timeout{10000};
     std::vector<std::string> storage = {};  ///< by storage_identity(), as far as known
+    std::string spec = {};                  ///< for the memory; see member_spec()
+    std::size_t member = no_member;         ///< its place in the memory
+    /// What it is known to miss: words of 64 granules of 64 KiB.
+    std::vector<std::uint64_t> missing = {};
 };
 
 class QuorumDevice final : public BlockingDevice {
@@ -50,12 +59,17 @@ public:
                  bool background = true, Clock& clock = real_clock());
     ~QuorumDevice() override;
 
+    /// What this quorum remembers, and knows from before: where it has intents, members may
+    /// differ.  Before start().
+    void remember(std::unique_ptr<Memory> memory);
+
     std::string describe() const override { return state_.options.name; }
     std::uint64_t size() const override { return state_.size; }
     Capabilities capabilities() const override { return capabilities_; }
     BlockLimits block_limits() const override { return block_limits_; }
     int execute(Request& request) override;
 
+    /// Throws SetupError if the memory cannot be written.
     void start() override;
     void stop(std::chrono::milliseconds limit) override;
 
@@ -63,6 +77,11 @@ public:
     /// The children at this moment.
     Children children() const { return state_.snapshot(); }
     TimePoint now() const { return state_.clock.now(); }
+    /// Null: this quorum has none.
+    const Memory* memory() const { return memory_.get(); }
+    const Settler& settler() const { return settler_; }
+    /// Replaces what members have in `range` by what this child has.  Throws as below.
+    void settle_from(const std::string& source, ByteRange range);
 
     // ---- membership (membership.cc); these throw std::runtime_error with a
     // text for people when they refuse
@@ -101,6 +120,8 @@ private:
     std::vector<Running> running(const std::string& child) const;
     void check_addition(const NewChild& child) const;
     void check_dispensable(const Child& child) const;
+    void forget_member(std::size_t member);
+    std::string remember_new(const NewChild& child, std::size_t& member);
     std::optional<TimePoint> housekeeping_turn();
     std::optional<TimePoint> work_turn();
 
@@ -109,6 +130,10 @@ private:
     State state_;
     FastestReader fastest_;
     Resync resync_;
+    Settler settler_;
+    std::unique_ptr<Memory> memory_;
+    MemoryKeeper memory_keeper_;
+    std::atomic<bool> fence_told_{false};
     Capabilities capabilities_;
     BlockLimits block_limits_;
 

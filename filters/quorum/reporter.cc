@@ -84,6 +84,9 @@ std::string in_words(const Event& event)
     if (event.name == "QUORUM_REPORT_BAD") {
         return bad_in_words(event.data);
     }
+    if (event.name == "QUORUM_FENCED") {
+        return "another server has taken this set over; this one answers everything with an error";
+    }
     if (event.name == "QUORUM_FAILURE") {
         return fmt::format("no quorum for sectors {}+{}: too few children agree",
                            event.data["sector-num"].get<std::uint64_t>(),
@@ -100,7 +103,8 @@ std::string place_of(const Json& data)
 
 log::Level level_of(const Event& event)
 {
-    if (event.name == "QUORUM_REPORT_BAD" || event.name == "QUORUM_FAILURE") {
+    if (event.name == "QUORUM_REPORT_BAD" || event.name == "QUORUM_FAILURE" ||
+        event.name == "QUORUM_FENCED") {
         return log::Level::error;
     }
     const bool worse = event.name == "QUORUM_RESYNC_BLOCKED" ||
@@ -221,6 +225,11 @@ void Reporter::child_added(const Child& child)
 void Reporter::child_removed(const Child& child)
 {
     bus_.emit("QUORUM_CHILD_REMOVED", child_data(child));
+}
+
+void Reporter::fenced()
+{
+    bus_.emit("QUORUM_FENCED", {{"reference", name_}});
 }
 
 void Reporter::housekeep(TimePoint now)

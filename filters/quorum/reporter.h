@@ -29,6 +29,7 @@ public:
     void resync_blocked(const Child& child, ByteRange range) override;
     void child_added(const Child& child) override;
     void child_removed(const Child& child) override;
+    void fenced() override;
     /// Lets events pass whose second is over, where no control socket does.
     void housekeep(TimePoint now) override;
     /// As QEMU: says where, and ends the process with status 1.

@@ -26,6 +26,8 @@
 
 namespace resilience::quorum {
 
+class Memory;
+
 class State {
 public:
     State(Options options, std::uint64_t size, Observer& observer, Clock& clock);
@@ -34,6 +36,8 @@ public:
     const std::uint64_t size;  ///< bytes
     Clock& clock;
     Observer& observer;
+    /// What outlives this server; null: nothing does.  Set before use.
+    Memory* memory = nullptr;
 
     std::size_t threshold() const { return options.threshold; }
 

@@ -25,6 +25,7 @@
 
 #include "common/core/vote.h"
 #include "common/device/pieces.h"
+#include "filters/quorum/memory_keeper.h"
 #include "filters/quorum/read.h"
 
 namespace resilience::quorum {
@@ -134,7 +135,11 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
         for (const ChildPtr& child : absent) {
             child->missed(range);
         }
-        return 0;
+        if (record_missing(state, {}) == 0) {
+            return 0;
+        }
+        state.report_failure(range);
+        return EIO;
     }
     state.report_failure(range);
     return vote_on_errors(errors);
@@ -151,6 +156,11 @@ int modify_piece(State& state, FastestReader& fastest, Request& request)
     Children absent;
     const Children children = state.reachable(&absent);
     if (children.size() < state.threshold()) {
+        state.report_failure(range_of(request));
+        return EIO;
+    }
+    // Before any child sees it; see Memory.
+    if (state.memory != nullptr && state.memory->intend(range_of(request)) != 0) {
         state.report_failure(range_of(request));
         return EIO;
     }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/memory_keeper.h"
+
+#include <algorithm>
+
+#include "filters/quorum/write.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+/// How soon a takeover is noticed, and a stale map is written.
+constexpr std::chrono::seconds interval{1};
+/// Regions that nobody has written to for as long may lose their intent.
+constexpr std::chrono::seconds idle_interval{3};
+
+}  // namespace
+
+int record_missing(State& state, const Children& not_flushed)
+{
+    Memory* const memory = state.memory;
+    if (memory == nullptr) {
+        return 0;
+    }
+    std::vector<Memory::Place> places;
+    const auto note = [&](const Child& child) {
+        if (child.member != no_member && memory->is_recorded_current(child.member)) {
+            places.push_back(child.member);
+        }
+    };
+    for (const ChildPtr& child : state.children()) {
+        if (child->stale().any()) {
+            note(*child);
+        }
+    }
+    for (const ChildPtr& child : not_flushed) {
+        if (child->may_forget()) {
+            note(*child);
+        }
+    }
+    return places.empty() ? 0 : memory->record_behind(places);
+}
+
+void MemoryKeeper::note_maps(Memory& memory)
+{
+    for (const ChildPtr& child : state_.snapshot()) {
+        if (child->member != no_member && !memory.is_recorded_current(child->member)) {
+            memory.note_map(child->member, child->missing_words());
+        }
+    }
+}
+
+/// Some member has all again, and only a flush is between it and being current.
+bool MemoryKeeper::wants_flush(const Memory& memory) const
+{
+    return std::ranges::any_of(state_.snapshot(), [&](const ChildPtr& child) {
+        return child->member != no_member && !memory.is_recorded_current(child->member) &&
+               child->current();
+    });
+}
+
+void MemoryKeeper::clear_idle(Memory& memory)
+{
+    std::vector<std::uint64_t> idle = memory.take_idle();
+    std::erase_if(idle, [&](std::uint64_t region) {
+        const ByteRange range = memory.range_of_region(region);
+        return settler_.unsettled({range.begin, std::min(range.end, state_.size)});
+    });
+    if (idle.empty() || memory.anybody_behind()) {
+        return;
+    }
+    for (const std::uint64_t region : idle) {
+        // Whoever is under way there has ended then.
+        const ByteRange range = memory.range_of_region(region);
+        const auto guard =
+            state_.lock({range.begin, std::min(range.end, state_.size)}, LockMode::shared);
+        if (!guard) {
+            return;
+        }
+    }
+    if (flush_everybody(state_)) {
+        memory.clear_intents(idle);
+    }
+}
+
+bool MemoryKeeper::step()
+{
+    Memory* const memory = state_.memory;
+    const TimePoint now = state_.clock.now();
+    if (memory == nullptr || now < next_) {
+        return false;
+    }
+    next_ = now + interval;
+    note_maps(*memory);
+    if (wants_flush(*memory)) {
+        flush(state_);
+    }
+    if (now >= next_clear_ && memory->intended_bytes() != 0) {
+        next_clear_ = now + idle_interval;
+        clear_idle(*memory);
+    }
+    memory->settle();
+    return true;
+}
+
+}  // namespace resilience::quorum

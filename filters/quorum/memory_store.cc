@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/memory_store.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "common/core/log.h"
+#include "common/device/pending.h"
+
+namespace resilience::quorum {
+
+using memoryfile::Layout;
+using memoryfile::page_bytes;
+
+/// Requests to one copy, under way together.
+struct MemoryStore::Io {
+    Slot* place = nullptr;
+    std::vector<std::unique_ptr<Pending>> requests;
+    int error = 0;
+};
+
+MemoryStore::MemoryStore(std::vector<Place> places, std::uint64_t newest, std::size_t needed,
+                         Duration timeout, Clock& clock)
+    : number_(newest + 1), needed_(needed), timeout_(timeout), clock_(clock)
+{
+    for (Place& place : places) {
+        Slot& slot = places_.emplace_back();
+        static_cast<Place&>(slot) = std::move(place);
+        slot.good = !slot.slots.empty();
+        slot.error = slot.good ? "" : "it is new";
+    }
+    count();
+}
+
+void MemoryStore::own(const memoryfile::Root& root, const std::optional<memoryfile::Root>& taken)
+{
+    const std::lock_guard lock(mutex_);
+    root_ = root;
+    taken_ = taken;
+    key_ = memoryfile::key_of(root.set);
+}
+
+memoryfile::Root MemoryStore::root() const
+{
+    const std::lock_guard lock(mutex_);
+    return root_;
+}
+
+void MemoryStore::count()
+{
+    good_ = static_cast<std::size_t>(std::ranges::count(places_, true, &Slot::good));
+}
+
+void MemoryStore::lose(Slot& place, const std::string& what, int error)
+{
+    const std::string why = fmt::format("{}: {}", what, std::strerror(error));
+    bool known = false;
+    {
+        const std::lock_guard lock(mutex_);
+        known = !place.good && place.error == why;
+        place.good = false;
+        place.error = why;
+    }
+    count();
+    if (known) {
+        return;
+    }
+    log::warning("quorum: the copy of the memory in '{}' is lost: {}", place.name, why);
+}
+
+std::vector<std::string> MemoryStore::lost() const
+{
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> lines;
+    for (const Slot& place : places_) {
+        if (!place.good) {
+            lines.push_back(fmt::format("'{}': {}", place.name, place.error));
+        }
+    }
+    return lines;
+}
+
+/// Begins something at all that are (not) good, and waits for it.
+std::vector<MemoryStore::Io> MemoryStore::at_all(const std::function<void(Slot&, Io&)>& begin,
+                                                 bool good)
+{
+    std::vector<Io> all;
+    for (Slot& place : places_) {
+        if (place.good == good && place.device->link() == Link::up) {
+            Io& io = all.emplace_back();
+            io.place = &place;
+            begin(place, io);
+        } else if (place.good && good) {
+            lose(place, "it is not there", ENOTCONN);
+        }
+    }
+    const TimePoint deadline = clock_.now() + timeout_;
+    for (Io& io : all) {
+        for (const auto& request : io.requests) {
+            const int error = request->wait_until(deadline).value_or(ETIMEDOUT);
+            io.error = io.error != 0 ? io.error : error;
+        }
+    }
+    return all;
+}
+
+bool MemoryStore::is_ours(std::span<const std::byte> slots) const
+{
+    try {
+        const auto found = memoryfile::decode_root_slots(slots);
+        const std::lock_guard lock(mutex_);
+        const auto same = [&](const memoryfile::Root& root) {
+            return found->set == root.set && found->epoch == root.epoch &&
+                   found->server == root.server;
+        };
+        return found && (same(root_) || (taken_ && same(*taken_)));
+    } catch (const std::exception&) {
+        return false;
+    }
+}
+
+bool MemoryStore::is_newer(std::span<const std::byte> slots) const
+{
+    try {
+        const auto found = memoryfile::decode_root_slots(slots);
+        const std::lock_guard lock(mutex_);
+        return found && found->set == root_.set &&
+               (found->epoch > root_.epoch ||
+                (found->epoch == root_.epoch && found->server != root_.server));
+    } catch (const std::exception&) {
+        return false;  // nobody's any more
+    }
+}
+
+int MemoryStore::check()
+{
+    if (fenced_) {
+        return ESTALE;
+    }
+    Request read;
+    read.length = 2 * page_bytes;
+    const auto all = at_all(
+        [&](Slot& place, Io& io) {
+            place.device->invalidate_cache();  // another machine may have written it
+            io.requests.push_back(std::make_unique<Pending>(*place.device, read,
+                                                            Pending::Ended{}, clock_));
+        },
+        true);
+    for (const Io& io : all) {
+        if (io.error != 0) {
+            lose(*io.place, "its root cannot be read", io.error);
+        } else if (!is_ours(io.requests.front()->data())) {
+            fenced_ = true;
+        }
+    }
+    return fenced_ ? ESTALE : good() == 0 ? EIO : 0;
+}
+
+void MemoryStore::put(Slot& place, Io& io, const Pages& pages, bool both)
+{
+    const auto write = [&](std::uint64_t page, const memoryfile::Payload& payload, unsigned slot,
+                           std::uint64_t number) {
+        memoryfile::PageBytes bytes;
+        mapfile::encode_slot(payload, number, key_, page, slot, bytes);
+        Request request;
+        request.op = Op::write;
+        request.offset = mapfile::slot_offset(page, slot);
+        request.length = bytes.size();
+        request.from = bytes;
+        io.requests.push_back(
+            std::make_unique<Pending>(*place.device, request, Pending::Ended{}, clock_));
+    };
+    for (const auto& [page, payload] : pages) {
+        const std::uint8_t now = place.slots[page];
+        if (both || now == memoryfile::never_written) {
+            write(page, payload, 1, number_ - 1);
+            write(page, payload, 0, number_);
+            place.slots[page] = 0;
+        } else {
+            place.slots[page] = 1 - now;
+            write(page, payload, place.slots[page], number_);
+        }
+    }
+}
+
+/// All that fail on the way are lost.
+void MemoryStore::write_to(bool good, const Pages& pages, bool both)
+{
+    number_ += 2;  // a page that is written in both slots takes two
+    const auto told = [&](const std::vector<Io>& all, const char* what) {
+        for (const Io& io : all) {
+            if (io.error != 0) {
+                lose(*io.place, what, io.error);
+                io.place->slots.clear();  // not known any more
+            }
+        }
+    };
+    told(at_all([&](Slot& place, Io& io) {
+             if (!place.slots.empty()) {
+                 put(place, io, pages, both);
+             }
+         }, good),
+         "it cannot be written");
+    Request flush;
+    flush.op = Op::flush;
+    told(at_all([&](Slot& place, Io& io) {
+             if (!place.slots.empty()) {
+                 io.requests.push_back(std::make_unique<Pending>(*place.device, flush,
+                                                                 Pending::Ended{}, clock_));
+             }
+         }, good),
+         "it cannot be made durable");
+}
+
+int MemoryStore::write(const Pages& pages)
+{
+    if (const int error = check()) {
+        return error;
+    }
+    write_to(true, pages, false);
+    return good() >= needed_ ? 0 : EIO;
+}
+
+/// Whether somebody has taken over where we cannot write any more: what is lost here
+/// may be all that the other server has.
+bool MemoryStore::taken_over()
+{
+    Request read;
+    read.length = 2 * page_bytes;
+    const auto all = at_all(
+        [&](Slot& place, Io& io) {
+            io.requests.push_back(std::make_unique<Pending>(*place.device, read,
+                                                            Pending::Ended{}, clock_));
+        },
+        false);
+    for (const Io& io : all) {
+        if (io.error == 0 && is_newer(io.requests.front()->data())) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool MemoryStore::mend(const Pages& everything)
+{
+    if (fenced_ || good() == places_.size()) {
+        return false;
+    }
+    if (taken_over()) {
+        fenced_ = true;
+        return false;
+    }
+    const Layout layout(root().device_size);
+    for (Slot& place : places_) {
+        if (!place.good) {
+            place.slots.assign(layout.pages(), memoryfile::never_written);
+        }
+    }
+    // First it is a copy that is not finished, then all of it, then it counts.
+    const memoryfile::Root root = this->root();
+    memoryfile::Root unfinished = root;
+    unfinished.complete = false;
+    write_to(false, {{Layout::root, encode_root(unfinished)}}, true);
+    write_to(false, everything, true);
+    write_to(false, {{Layout::root, encode_root(root)}}, true);
+    const std::size_t before = good();
+    {
+        const std::lock_guard lock(mutex_);
+        for (Slot& place : places_) {
+            if (!place.good && !place.slots.empty() && place.device->link() == Link::up) {
+                place.good = true;
+                place.error.clear();
+            }
+        }
+    }
+    count();
+    return good() > before;
+}
+
+void MemoryStore::start()
+{
+    for (Slot& place : places_) {
+        place.device->start();
+    }
+}
+
+void MemoryStore::stop(std::chrono::milliseconds limit)
+{
+    for (Slot& place : places_) {
+        place.device->stop(limit);
+    }
+}
+
+}  // namespace resilience::quorum

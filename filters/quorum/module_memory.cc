@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// How a quorum starts: its children are opened, its memory is found and read, and it is
+// decided who may be believed (memory_plan.h).
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/child/lasting_device.h"
+#include "common/core/log.h"
+#include "filters/quorum/module.h"
+
+namespace resilience::quorum {
+
+using memoryfile::Content;
+using memoryfile::Member;
+using memoryfile::MemberState;
+
+namespace {
+
+constexpr std::string_view fill_from = "fill-from:";
+
+bool is_place(const std::string& label)
+{
+    return !label.empty() && std::ranges::all_of(label, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// The granules of 64 KiB in the regions with an intent, as words.
+std::vector<std::uint64_t> intended_granules(const Content& memory)
+{
+    const memoryfile::Layout layout(memory.root.device_size);
+    DirtyBitmap granules(memory.root.device_size, stale_granularity);
+    for (std::uint64_t region = 0; region < layout.regions; region++) {
+        if ((memory.intents[region / 64] >> region % 64 & 1) != 0) {
+            granules.set({region * layout.region,
+                          std::min((region + 1) * layout.region, memory.root.device_size)});
+        }
+    }
+    std::vector<std::uint64_t> words(granules.words());
+    for (std::size_t i = 0; i < words.size(); i++) {
+        words[i] = granules.word(i);
+    }
+    return words;
+}
+
+std::vector<std::uint64_t> everything(std::uint64_t size)
+{
+    return std::vector<std::uint64_t>((size / stale_granularity + 64) / 64, ~std::uint64_t{0});
+}
+
+/// What a member misses, by the memory.
+std::vector<std::uint64_t> missing_of(const Content& memory, const Role& role)
+{
+    if (role.state == MemberState::current) {
+        return {};
+    }
+    const auto& map = memory.maps[role.place];
+    const bool known = role.state == MemberState::behind || (!map.empty() && !role.is_new);
+    if (!known || role.state == MemberState::foreign ||
+        (role.state == MemberState::filling && !memory.members[role.place].has_map)) {
+        return everything(memory.root.device_size);
+    }
+    std::vector<std::uint64_t> words = intended_granules(memory);
+    for (std::size_t i = 0; i < std::min(words.size(), map.size()); i++) {
+        words[i] |= map[i];
+    }
+    return words;
+}
+
+Content new_content(std::uint64_t size)
+{
+    Content content;
+    content.root.set = memoryfile::new_id();
+    content.root.device_size = size;
+    content.intents.resize((memoryfile::Layout(size).regions + 63) / 64);
+    return content;
+}
+
+}  // namespace
+
+void QuorumModule::set_memory(const Given& given)
+{
+    const bool is_auto = given.value == "auto";
+    const bool is_none = given.value == "none";
+    MemoryParameters& memory = memory_parameters_;
+    if ((is_auto || is_none) && !memory.named.empty()) {
+        throw std::invalid_argument(fmt::format("{}={} cannot be given beside a place for the "
+                                                "memory",
+                                                given.key, given.value));
+    }
+    memory.none = is_none;
+    if (!is_auto && !is_none) {
+        memory.named.push_back(parse_child_parameter(given));
+    }
+}
+
+void QuorumModule::set_create(const Given& given)
+{
+    Wishes& wishes = memory_parameters_.wishes;
+    if (given.value.starts_with(fill_from) && given.value.size() > fill_from.size()) {
+        wishes.create = Create::fill;
+        wishes.source = given.value.substr(fill_from.size());
+    } else {
+        wishes.create = takes::which(given, std::vector<std::string>{"equal", "degraded"},
+                                     "expects equal, degraded or fill-from:NAME") == 0
+                            ? Create::equal
+                            : Create::degraded;
+    }
+}
+
+/// blkverify mode compares, and is not there to keep anything; and who only reads leaves
+/// no trace.
+bool QuorumModule::remembers() const
+{
+    return !memory_parameters_.none && !options_.blkverify && !options_.read_only;
+}
+
+/// The file that a child is; empty if it is none, or that is not known.
+std::string QuorumModule::path_of(const ChildParameters& child) const
+{
+    if (child.spec) {
+        return child.spec->kind == SpecKind::path ? child.spec->target : "";
+    }
+    for (const auto& [key, value] : below()) {
+        if (key == "file") {
+            return value.starts_with('/') ? value : directory() + "/" + value;
+        }
+    }
+    return {};
+}
+
+QuorumModule::Found QuorumModule::open_found(const ChildParameters& child,
+                                             std::shared_ptr<Device> next,
+                                             bool may_be_missing) const
+{
+    constexpr std::string_view key = "quorum-child";
+    Found found;
+    found.label = !child.label.empty() && !is_place(child.label) ? child.label
+                  : child.spec                                   ? child.spec->text
+                                                                 : "the plugin below";
+    if (!child.spec) {
+        found.device = std::move(next);
+        return found;
+    }
+    const std::string parameter =
+        child.label.empty() ? std::string(key) : fmt::format("{}.{}", key, child.label);
+    OpenOptions how = options_of(child);
+    how.timeout = memory_parameters_.start_timeout.value_or(how.timeout);
+    try {
+        found.device = open_spec(*child.spec, how, parameter);
+    } catch (const SetupError& error) {
+        if (!may_be_missing) {
+            throw;
+        }
+        found.missing = error.what();
+    }
+    return found;
+}
+
+NewChild QuorumModule::new_child(const ChildParameters& child, std::shared_ptr<Device> device) const
+{
+    NewChild made;
+    made.node_name = is_place(child.label) ? "" : child.label;
+    made.device = std::move(device);
+    made.timeout = timeout_of(child);
+    made.storage = child.storage;
+    return made;
+}
+
+std::vector<NewChild> QuorumModule::open_all(std::shared_ptr<Device> next)
+{
+    std::vector<NewChild> opened;
+    for (const ChildParameters& child : children_) {
+        opened.push_back(new_child(child, open_found(child, next, false).device));
+    }
+    return opened;
+}
+
+std::vector<Candidate> QuorumModule::candidates(const std::vector<Found>& found) const
+{
+    std::vector<Candidate> all;
+    for (std::size_t i = 0; i < children_.size(); i++) {
+        const ChildParameters& child = children_[i];
+        Candidate& candidate = all.emplace_back();
+        candidate.name = is_place(child.label) ? "" : child.label;
+        const std::string path = path_of(child);
+        candidate.spec = child.spec ? member_spec(*child.spec) : path.empty() ? "next" : path;
+        candidate.label = found[i].label;
+        candidate.present = found[i].device != nullptr;
+        candidate.missing = found[i].missing;
+    }
+    return all;
+}
+
+/// One that is away; what its peers are it is expected to be.
+std::shared_ptr<Device> QuorumModule::away(const ChildParameters& child, const Found& found,
+                                           const Device& peer) const
+{
+    log::warning("{}: '{}' is not there, the others go on without it: {}", options_.name,
+                 found.label, found.missing);
+    const ExpectedDevice expected{peer.size(), peer.capabilities(), peer.block_limits()};
+    return std::make_shared<LastingDevice>(*child.spec, options_of(child), expected,
+                                           found.missing);
+}
+
+std::vector<NewChild> QuorumModule::open_remembered(std::shared_ptr<Device> next)
+{
+    std::vector<Found> found;
+    std::vector<std::string> paths;
+    for (const ChildParameters& child : children_) {
+        found.push_back(open_found(child, next, true));
+        paths.push_back(path_of(child));
+    }
+    MemoryPlaces places = memory_parameters_.named.empty()
+                              ? places_beside(paths, options_.threshold)
+                              : places_named(memory_parameters_.named);
+    if (!places.note.empty()) {
+        log::notice("{}: {}", options_.name, places.note);
+    }
+    const bool nowhere = places.specs.empty();
+    Wishes wishes = memory_parameters_.wishes;
+    wishes.threshold = options_.threshold;
+    found_memory_ = std::make_unique<FoundMemory>(std::move(places), options_.timeout,
+                                                  !wishes.force_start.empty());
+    const std::vector<Candidate> all = candidates(found);
+    const Plan plan = plan_start(found_memory_->content(), all, wishes);
+    if (!plan.refusal.empty()) {
+        throw SetupError(plan.refusal);
+    }
+    const auto peer = std::ranges::find_if(found, [](const Found& f) { return f.device != nullptr; });
+    found_memory_->check_size(peer->device->size());
+    std::vector<NewChild> opened;
+    for (std::size_t i = 0; i < children_.size(); i++) {
+        const bool there = found[i].device != nullptr;
+        opened.push_back(new_child(children_[i], there ? found[i].device
+                                                       : away(children_[i], found[i], *peer->device)));
+        opened.back().spec = all[i].spec;
+        if (plan.roles[i].state != MemberState::current) {
+            opened.back().missing = everything(peer->device->size());
+        }
+    }
+    if (plan.source) {
+        const Candidate& source = all[*plan.source];
+        truth_ = source.name.empty() ? fmt::format("children.{}", *plan.source) : source.name;
+    }
+    if (nowhere) {
+        found_memory_.reset();
+    } else {
+        content_ = first_content(plan, all, opened);
+    }
+    return opened;
+}
+
+/// What the memory begins with; the children are told what of it is about them.
+Content QuorumModule::first_content(const Plan& plan, const std::vector<Candidate>& candidates,
+                                    std::vector<NewChild>& children) const
+{
+    const Content* const known = found_memory_->content();
+    Content content = known != nullptr ? *known : new_content(children[0].device->size());
+    const Content before = content;
+    content.root.threshold = static_cast<std::uint32_t>(options_.threshold);
+    for (std::size_t i = 0; i < children.size(); i++) {
+        const Role& role = plan.roles[i];
+        children[i].member = role.place;
+        children[i].missing = missing_of(before, role);
+        Member& member = content.members[role.place];
+        if (role.is_new) {
+            member = {};
+            member.id = memoryfile::new_id();
+        }
+        if (role.is_new || member.state != role.state) {
+            member.state = role.state;
+            member.since = wall_clock_ns() / 1'000'000'000;
+            member.has_map = false;
+            content.maps[role.place].clear();
+        }
+        member.name = candidates[i].name;
+        member.spec = candidates[i].spec;
+        member.away = false;
+    }
+    for (const std::size_t place : plan.away) {
+        content.members[place].away = true;
+    }
+    return content;
+}
+
+}  // namespace resilience::quorum

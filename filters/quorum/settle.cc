@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/settle.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/core/compare.h"
+#include "filters/quorum/fanout.h"
+#include "filters/quorum/memory_keeper.h"
+
+namespace resilience::quorum {
+
+namespace {
+
+constexpr std::size_t sector = 512;
+constexpr std::chrono::seconds retry_after{1};
+
+std::span<const std::byte> piece_of(const Answer& answer, std::size_t at, std::size_t length)
+{
+    return answer.data.span().subspan(at, length);
+}
+
+bool equal(std::span<const std::byte> a, std::span<const std::byte> b)
+{
+    return std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::shared_ptr<Request> write_request(const Buffer& content, ByteRange range)
+{
+    auto request = std::make_shared<Request>();
+    request->offset = range.begin;
+    request->length = range.length();
+    if (is_all_zero(content.span())) {
+        request->op = Op::zero;
+        request->flags.may_trim = true;
+    } else {
+        request->op = Op::write;
+        request->from = content.span();
+        request->owner = content.memory;
+    }
+    return request;
+}
+
+}  // namespace
+
+std::size_t choose_version(const std::vector<Answer>& answers, std::size_t at, std::size_t length)
+{
+    std::size_t chosen = answers.size();
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < answers.size(); i++) {
+        if (answers[i].error != 0) {
+            continue;
+        }
+        const auto same = [&](const Answer& other) {
+            return other.error == 0 &&
+                   equal(piece_of(other, at, length), piece_of(answers[i], at, length));
+        };
+        const auto votes = static_cast<std::size_t>(std::ranges::count_if(answers, same));
+        if (votes > most) {  // the first of several
+            most = votes;
+            chosen = i;
+        }
+    }
+    return chosen;
+}
+
+void Settler::doubt(ByteRange range, ChildPtr source)
+{
+    {
+        const std::lock_guard lock(mutex_);
+        source_ = std::move(source);
+    }
+    unsettled_.set(range);
+}
+
+ChildPtr Settler::source() const
+{
+    const std::lock_guard lock(mutex_);
+    return source_;
+}
+
+/// The caller holds the granule alone.
+int Settler::write_chosen(Answers& answers, ByteRange granule, const Buffer& chosen)
+{
+    Fanout fan(state_.clock, answers.list().size());
+    for (const Answer& answer : answers.list()) {
+        // Also to one that has it, and was not current: only a write makes it so.
+        if (answer.error != 0 || !equal(answer.data.span(), chosen.span()) ||
+            answer.child->stale().any(granule)) {
+            fan.add(answer.child);
+        }
+    }
+    for (std::size_t i = 0; i < fan.slots().size(); i++) {
+        fan.send(i, write_request(chosen, granule));
+    }
+    fan.wait();
+    std::size_t failed = 0;
+    for (const Slot& slot : fan.slots()) {
+        if (slot.ok()) {
+            slot.child->wrote(granule, slot.epoch, false);
+            continue;
+        }
+        failed++;
+        slot.child->may_have_written(granule);
+        slot.child->missed(granule);
+        state_.report_error(*slot.child, Fault::write, granule, slot.error);
+    }
+    return answers.list().size() - failed >= state_.threshold() ? 0 : EIO;
+}
+
+int Settler::settle_granule(ByteRange granule)
+{
+    const RangeLock::Guard guard = state_.lock(granule, LockMode::exclusive);
+    if (!guard) {
+        return EIO;
+    }
+    if (!unsettled_.any(granule)) {
+        return 0;  // somebody else was quicker
+    }
+    const ChildPtr truth = source();
+    Children asked = truth ? state_.reachable() : state_.voters(granule);
+    if (asked.size() < state_.threshold() || (truth && !truth->current(granule))) {
+        return EIO;
+    }
+    Answers answers(std::move(asked), granule);
+    answers.read_separately(state_.clock);
+    const auto heard = std::ranges::count(answers.list(), 0, &Answer::error);
+    const Buffer chosen = take_buffer(granule.length());
+    for (std::size_t at = 0; at < granule.length(); at += sector) {
+        const std::size_t length = std::min<std::uint64_t>(sector, granule.length() - at);
+        std::size_t from = 0;
+        if (truth) {
+            from = static_cast<std::size_t>(
+                std::ranges::find(answers.list(), truth, &Answer::child) - answers.list().begin());
+            if (answers.list()[from].error != 0) {
+                return EIO;
+            }
+        } else if (static_cast<std::size_t>(heard) < state_.threshold()) {
+            return EIO;
+        } else {
+            from = choose_version(answers.list(), at, length);
+        }
+        std::ranges::copy(piece_of(answers.list()[from], at, length),
+                          chosen.span().begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    if (const int error = write_chosen(answers, granule, chosen)) {
+        return error;
+    }
+    if (const int error = record_missing(state_, {})) {
+        return error;
+    }
+    unsettled_.clear(granule);
+    return 0;
+}
+
+int Settler::settle(ByteRange range)
+{
+    while (unsettled_.any(range)) {
+        const auto marked = unsettled_.next_marked(range.begin, stale_granularity);
+        if (!marked || marked->begin >= range.end) {
+            break;
+        }
+        if (const int error = settle_granule(*marked)) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+bool Settler::step()
+{
+    if (!unsettled_.any() || state_.clock.now() < not_before_) {
+        return false;
+    }
+    auto marked = unsettled_.next_marked(cursor_, stale_granularity);
+    if (!marked) {
+        marked = unsettled_.next_marked(std::exchange(cursor_, 0), stale_granularity);
+    }
+    if (!marked) {
+        return false;
+    }
+    cursor_ = marked->end;
+    if (settle_granule(*marked) != 0) {
+        not_before_ = state_.clock.now() + retry_after;
+        return false;
+    }
+    if (!unsettled_.any()) {
+        const std::lock_guard lock(mutex_);
+        source_ = nullptr;
+    }
+    return true;
+}
+
+}  // namespace resilience::quorum
