@@ -40,6 +40,9 @@ public:
     Capabilities capabilities() const override;
     BlockLimits block_limits() const override;
 
+    /// What is open, for who watches over it.
+    const OpenedFile& opened() const { return file_; }
+
     int execute(Request& request) override;
     std::optional<int> execute_now(Request& request) override;
     bool immediate(Op op) const override;

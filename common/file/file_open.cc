@@ -222,7 +222,11 @@ OpenedFile open_and_inspect(const std::string& path, const OpenOptions& options)
     file.direct = options.direct && !file.in_memory;
     if (file.direct) {
         file.fd = open_or_fail(path, access | O_DIRECT);
+        if (fstat(file.fd.get(), &st) != 0) {
+            fail("'{}' cannot be used: {}", path, error_text(errno));
+        }
     }
+    file.identity = identify_file(file.fd.get(), st);
     if (options.lock) {
         lock_file(path, file.fd.get(), options.writable);
     }

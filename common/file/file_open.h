@@ -7,12 +7,14 @@
 #include "common/core/setup_error.h"
 #include "common/core/unique_fd.h"
 #include "common/device/open_options.h"
+#include "common/file/file_look.h"
 
 namespace resilience {
 
 /// A regular file or a block device that was opened and looked at.
 struct OpenedFile {
     UniqueFd fd;
+    FileIdentity identity;
     std::uint64_t size = 0;       ///< bytes, > 0
     bool writable = false;
     bool direct = false;          ///< opened with O_DIRECT

@@ -186,6 +186,17 @@ void disconnect_nbd(NbdHandle handle, TimePoint deadline)
     }
 }
 
+bool is_connected_nbd(nbd_handle* handle)
+{
+    // There may be something to read although nothing was asked: TLS has messages
+    // of its own.
+    pollfd fd = {.fd = nbd_aio_get_fd(handle), .events = POLLIN, .revents = 0};
+    if (::poll(&fd, 1, 0) > 0 && nbd_aio_notify_read(handle) == -1) {
+        return false;
+    }
+    return nbd_aio_is_ready(handle) == 1;
+}
+
 std::string incompatibility(const NbdProperties& before, const NbdProperties& now)
 {
     if (before.size != now.size) {

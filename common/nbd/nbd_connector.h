@@ -31,6 +31,10 @@ NbdAttempt connect_nbd(const NbdTarget& target, bool allocation_depth, TimePoint
 /// Waits for its answer until `deadline`.  Nothing may be in flight.
 void disconnect_nbd(NbdHandle handle, TimePoint deadline);
 
+/// Whether a connection over which nothing is asked is still there, as far as that
+/// can be told without waiting.
+bool is_connected_nbd(nbd_handle* handle);
+
 /// Why a server that says `now` of itself cannot replace one that said
 /// `before`; empty if it can.
 std::string incompatibility(const NbdProperties& before, const NbdProperties& now);

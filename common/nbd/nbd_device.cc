@@ -33,15 +33,34 @@ constexpr milliseconds goodbye_limit{1000};
 constexpr milliseconds probe_grace{4000};
 constexpr milliseconds destructor_limit{100};
 
-/// Connects, asks, disconnects; refers to nothing of its caller.
+/// Connects and asks; refers to nothing of its caller.
 NbdAttempt probe(const NbdTarget& target, bool depth, milliseconds timeout)
 {
     NbdAttempt attempt = connect_nbd(target, depth, real_clock().now() + timeout, -1);
-    if (attempt.handle) {
+    if (attempt.handle && target.command) {
         disconnect_nbd(std::move(attempt.handle), real_clock().now() + goodbye_limit);
     }
     attempt.server = ServerProcess();
     return attempt;
+}
+
+/// Why a server that was reached cannot be used; empty if it can.
+std::string refusal(const NbdTarget& target, const OpenOptions& options,
+                    const NbdProperties& properties)
+{
+    if (options.writable && !properties.writable) {
+        const std::string& way = options.read_only_by;
+        return fmt::format("{}: {} is exported read-only, but has to be written; export it "
+                           "writable{}{}",
+                           target.text, describe_nbd_target(target), way.empty() ? "" : ", or say ",
+                           way);
+    }
+    if (options.allocation_depth && !properties.allocation_depth) {
+        return fmt::format("{}: {} does not offer {}, so it cannot be asked for the layers of its "
+                           "image (qemu-nbd does, with -A)",
+                           target.text, describe_nbd_target(target), depth_context);
+    }
+    return {};
 }
 
 const char* advice(const NbdTarget& target)
@@ -55,11 +74,11 @@ const char* advice(const NbdTarget& target)
 }  // namespace
 
 NbdDevice::NbdDevice(const NbdTarget& target, const OpenOptions& options,
-                     const NbdProperties& properties)
+                     const NbdProperties& properties, NbdHandle probed)
     : text_(target.text),
       writable_(options.writable && properties.writable),
       properties_(properties),
-      link_(std::make_shared<NbdLink>(target, options, properties))
+      link_(std::make_shared<NbdLink>(target, options, properties, std::move(probed)))
 {
 }
 
@@ -186,20 +205,12 @@ std::shared_ptr<Device> open_nbd_child(const NbdTarget& target, const OpenOption
         throw SetupError(fmt::format("{}: cannot use {}: {}; {}", target.text,
                                      describe_nbd_target(target), error, advice(target)));
     }
-    const NbdProperties& properties = (*attempt)->properties;
-    if (options.writable && !properties.writable) {
-        const std::string& way = options.read_only_by;
-        throw SetupError(fmt::format("{}: {} is exported read-only, but has to be written; export "
-                                     "it writable{}{}",
-                                     target.text, describe_nbd_target(target),
-                                     way.empty() ? "" : ", or say ", way));
+    if (const auto why = refusal(target, options, (*attempt)->properties); !why.empty()) {
+        disconnect_nbd(std::move((*attempt)->handle), real_clock().now() + goodbye_limit);
+        throw SetupError(why);
     }
-    if (depth && !properties.allocation_depth) {
-        throw SetupError(fmt::format("{}: {} does not offer {}, so it cannot be asked for the "
-                                     "layers of its image (qemu-nbd does, with -A)",
-                                     target.text, describe_nbd_target(target), depth_context));
-    }
-    return std::make_shared<NbdDevice>(target, options, properties);
+    return std::make_shared<NbdDevice>(target, options, (*attempt)->properties,
+                                       std::move((*attempt)->handle));
 }
 
 }  // namespace resilience

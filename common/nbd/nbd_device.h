@@ -6,6 +6,7 @@
 
 #include "common/device/device.h"
 #include "common/device/open_options.h"
+#include "common/nbd/nbd_connection.h"
 #include "common/nbd/nbd_operation.h"
 #include "common/nbd/nbd_target.h"
 
@@ -24,8 +25,10 @@ class NbdLink;
 /// given it up, so a frozen server never sees an old request race a new one.
 class NbdDevice : public Device {
 public:
-    /// `properties` is what the server said when it was probed.
-    NbdDevice(const NbdTarget& target, const OpenOptions& options, const NbdProperties& properties);
+    /// `properties` is what the server said when it was probed, over `probed` if that
+    /// is not null: then it is the first connection.
+    NbdDevice(const NbdTarget& target, const OpenOptions& options, const NbdProperties& properties,
+              NbdHandle probed);
     /// Stops without waiting long, if stop() has not been called.
     ~NbdDevice() override;
 
@@ -57,9 +60,12 @@ private:
     const std::shared_ptr<NbdLink> link_;
 };
 
-/// Opens `target` (a URI or a command): connects to it within the timeout, asks
-/// what it is, and disconnects.  Leaves no thread and no process.  Throws
-/// SetupError.
+/// Opens `target` (a URI or a command): connects to it within the timeout and asks
+/// what it is.  Leaves no thread and no process.  Throws SetupError.
+///
+/// The connection to a URI is kept for start(), because there are servers that end
+/// with their first one (qemu-nbd without -t).  A command is started anew: its server
+/// ends with the thread that has started it.
 std::shared_ptr<Device> open_nbd_child(const NbdTarget& target, const OpenOptions& options);
 
 }  // namespace resilience

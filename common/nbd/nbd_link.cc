@@ -21,7 +21,6 @@
 #include "common/core/log.h"
 #include "common/core/setup_error.h"
 #include "common/device/open_options.h"
-#include "common/nbd/nbd_connector.h"
 #include "common/thread/thread_start.h"
 
 namespace resilience {
@@ -51,8 +50,10 @@ milliseconds backoff(unsigned failures)
 
 }  // namespace
 
-NbdLink::NbdLink(NbdTarget target, OpenOptions options, const NbdProperties& expected)
-    : target_(std::move(target)), options_(options), expected_(expected)
+NbdLink::NbdLink(NbdTarget target, OpenOptions options, const NbdProperties& expected,
+                 NbdHandle probed)
+    : target_(std::move(target)), options_(options), expected_(expected),
+      probed_(std::move(probed))
 {
 }
 
@@ -109,10 +110,24 @@ void NbdLink::run()
     changed_.notify_all();
 }
 
+NbdAttempt NbdLink::connect()
+{
+    NbdAttempt result;
+    {
+        const std::lock_guard lock(mutex_);
+        result.handle = std::move(probed_);
+    }
+    if (result.handle && is_connected_nbd(result.handle.get())) {
+        result.properties = expected_;
+        return result;
+    }
+    return connect_nbd(target_, options_.allocation_depth, real_clock().now() + options_.timeout,
+                       cancel_.get());
+}
+
 void NbdLink::attempt()
 {
-    const auto deadline = real_clock().now() + options_.timeout;
-    NbdAttempt result = connect_nbd(target_, options_.allocation_depth, deadline, cancel_.get());
+    NbdAttempt result = connect();
     if (result.error.empty()) {
         server_ = std::move(result.server);
         result.error = incompatibility(expected_, result.properties);
@@ -268,6 +283,9 @@ void NbdLink::stop(std::chrono::milliseconds limit)
     stop_deadline_ = deadline;
     error_ = "stopped";
     if (!change(NbdEvent::stop) || was_idle) {
+        NbdHandle unused = std::move(probed_);
+        lock.unlock();
+        disconnect_nbd(std::move(unused), deadline);
         return;
     }
     cancel_.signal();

@@ -9,6 +9,7 @@
 
 #include "common/device/open_options.h"
 #include "common/nbd/nbd_connection.h"
+#include "common/nbd/nbd_connector.h"
 #include "common/nbd/nbd_loop.h"
 #include "common/nbd/nbd_state.h"
 #include "common/nbd/nbd_target.h"
@@ -23,8 +24,10 @@ namespace resilience {
 /// and be left behind.  All members may be called from any thread.
 class NbdLink : public std::enable_shared_from_this<NbdLink> {
 public:
-    /// `expected` is what the server said when it was probed.
-    NbdLink(NbdTarget target, OpenOptions options, const NbdProperties& expected);
+    /// `expected` is what the server said when it was probed; `probed`, if it is not
+    /// null, the connection over which it did.  It is used if it is still there.
+    NbdLink(NbdTarget target, OpenOptions options, const NbdProperties& expected,
+            NbdHandle probed);
 
     /// See Device::start(): waits for the first attempt, at most the timeout.
     void start();
@@ -43,6 +46,7 @@ public:
 private:
     void run();
     void attempt();
+    NbdAttempt connect();
     std::string accept(NbdHandle handle, const NbdProperties& properties);
     void fail(const std::string& why);
     void wait_until_lost(TimePoint& connected_at);
@@ -65,6 +69,7 @@ private:
     std::shared_ptr<NbdLoop> loop_;
     std::thread thread_;
     TimePoint stop_deadline_{};
+    NbdHandle probed_;               // until start() or stop()
     bool first_attempt_ = true;      // start() still waits for it
     bool thread_ended_ = false;
     pid_t server_pid_ = 0;

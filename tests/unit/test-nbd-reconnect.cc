@@ -140,10 +140,22 @@ TEST_CASE("opening a stopped server gives up at the deadline")
     CHECK(real_clock().now() - begin < milliseconds(3000));
 }
 
+TEST_CASE("start uses the connection over which the device was opened")
+{
+    Restartable server("1M");
+    const auto device = open_nbd_child(uri_spec(server.uri()), quick());
+    server.program().stop();  // nobody answers a new one
+    device->start();
+    CHECK(device->link() == Link::up);
+    server.program().go_on();
+    CHECK(run(*device, Op::read, 0, 512) == 0);
+}
+
 TEST_CASE("start with a stopped server is down, and later returned")
 {
     Restartable server("1M");
     const auto device = open_nbd_child(uri_spec(server.uri()), quick(milliseconds(300)));
+    server.start("1M");  // the connection over which it was opened is gone
     server.program().stop();
     const auto begin = real_clock().now();
     device->start();
