@@ -18,12 +18,10 @@
 . "${BASH_SOURCE[0]%/*}/quorum-functions.sh"
 . "${BASH_SOURCE[0]%/*}/load-functions.sh"
 
-# status_is STATUS: healthy, degraded or failed.
-status_is()
-{
-    control query-status
-    [ "$(value return/status)" = "$1" ]
-}
+# status_value PATH: of query-status, as details/0.
+status_value() { control query-status; value "return/$1"; }
+# status_is STATUS: healthy, resyncing, differs, degraded or failed.
+status_is() { [ "$(status_value status)" = "$1" ]; }
 
 # becomes STATUS NAME [SECONDS]
 becomes()
@@ -36,7 +34,8 @@ becomes()
     fi
 }
 
-# recovers NAME [SECONDS]: all children are online and current again.
+# recovers NAME [SECONDS]: all children are online and current again, and none is known
+# to differ.
 recovers() { becomes healthy "$@"; }
 
 # identical NAME: after a flush, so that servers with caches have written them.

@@ -14,7 +14,11 @@ reads:
   total:  12345
   failed: 0
 resync-running: no
-last-error:     -" 'an object is shown as aligned lines with units'
+last-error:     -
+modes:          fast, slow
+advice:
+  wait for it
+  hurry" 'an object is shown as aligned lines with units'
 
 run_nbdctl query-children
 is "$out" "name        state   dirty-bytes  spec

@@ -23,7 +23,8 @@ Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> de
              Duration timeout, Clock& clock, std::vector<std::string> storage)
     : name_(std::move(name)), node_name_(std::move(node_name)), device_(std::move(device)),
       timeout_(timeout), clock_(clock), storage_(std::move(storage)), relapses_(timeout),
-      stale_(device_->size(), stale_granularity), unflushed_(device_->size(), stale_granularity)
+      stale_(device_->size(), stale_granularity), unflushed_(device_->size(), stale_granularity),
+      differences_(device_->size())
 {
 }
 
@@ -114,6 +115,7 @@ void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
         unflushed_.mark(range);
     }
     stale_.clear(range);
+    differences_.remove(range);
     // The order matters.  distrust_unflushed() first counts the epoch up and then makes
     // stale what is marked unflushed.  If it came before our mark, or between
     // the mark and the clear, the epoch tells.

@@ -35,6 +35,7 @@
 #include "common/core/unflushed_map.h"
 #include "common/device/device.h"
 #include "common/thread/clock.h"
+#include "filters/quorum/differences.h"
 
 namespace resilience::quorum {
 
@@ -148,6 +149,9 @@ public:
     /// It carried out a write of `range` that was sent in `epoch`; `durable`:
     /// it cannot forget it.  Clears the staleness of what was wholly written.
     void wrote(ByteRange range, std::uint64_t epoch, bool durable);
+    /// Where it is known to be wrong.
+    Differences& differences() { return differences_; }
+    const Differences& differences() const { return differences_; }
     /// It missed a write of `range`.
     void missed(ByteRange range) { stale_.set(range); }
     /// A write of `range` may have changed it, although it failed or came too
@@ -185,6 +189,7 @@ public:
     std::atomic<ResyncMode> resync_mode{ResyncMode::automatic};
     std::atomic<std::uint64_t> resync_total{0};  ///< bytes; 0: none is under way
     std::atomic<bool> resync_blocked{false};     ///< some range has no quorum to copy from
+    std::atomic<std::uint64_t> blocked_at{0};    ///< and this byte is in one; set before the other
 
     ChildCounters counters;
 
@@ -215,6 +220,7 @@ private:
     std::atomic<std::uint64_t> epoch_{0};
     DirtyBitmap stale_;
     UnflushedMap unflushed_;
+    Differences differences_;
 };
 
 using ChildPtr = std::shared_ptr<Child>;

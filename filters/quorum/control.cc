@@ -12,6 +12,7 @@
 #include "common/control/json.h"
 #include "common/core/parameter.h"
 #include "common/thread/thread_start.h"
+#include "filters/quorum/status.h"
 
 namespace resilience::quorum {
 
@@ -27,74 +28,6 @@ constexpr std::chrono::milliseconds stop_limit{5000};
 std::string text(const Json& arguments, const char* name)
 {
     return arguments.value(name, std::string());
-}
-
-std::string_view to_string(Link link)
-{
-    switch (link) {
-    case Link::up: return "up";
-    case Link::down: return "down";
-    case Link::returned: return "returned";
-    }
-    return "unknown";
-}
-
-Json counters_of(const Child& child)
-{
-    const ChildCounters& c = child.counters;
-    return {
-        {"reads", c.reads.load()},
-        {"writes", c.writes.load()},
-        {"flushes", c.flushes.load()},
-        {"read-errors", c.read_errors.load()},
-        {"write-errors", c.write_errors.load()},
-        {"flush-errors", c.flush_errors.load()},
-        {"mismatches", c.mismatches.load()},
-        {"differing-sectors", c.differing_sectors.load()},
-        {"timeouts", c.timeouts.load()},
-        {"late-answers", c.late_answers.load()},
-        {"rewrites", c.rewrites.load()},
-        {"rewrite-errors", c.rewrite_errors.load()},
-        {"resynced-bytes", c.resynced_bytes.load()},
-        {"links-lost", c.links_lost.load()},
-        {"not-compared", c.not_compared.load()},
-    };
-}
-
-/// In microseconds; null where nothing was measured.
-Json latency_us(const Speed& speed)
-{
-    const auto median = speed.latency.median();
-    return median ? Json(std::chrono::ceil<std::chrono::microseconds>(*median).count())
-                  : Json(nullptr);
-}
-
-Json describe(const Child& child, TimePoint now)
-{
-    Json result{
-        {"child", child.name()},
-        {"node-name", child.node_name()},
-        {"spec", child.device().describe()},
-        {"state", std::string(to_string(child.state()))},
-        {"link", std::string(to_string(child.device().link()))},
-        {"stale-bytes", child.stale().marked_bytes()},
-        {"owed-answers", child.owed()},
-        {"timeout-ms",
-         std::chrono::duration_cast<std::chrono::milliseconds>(child.timeout()).count()},
-        {"resync", std::string(resync_status(child).state)},
-        {"relapses", child.relapses()},
-        {"waits-ms", std::chrono::ceil<std::chrono::milliseconds>(child.waits(now)).count()},
-        {"slow-reads", child.reading.slow.load()},
-        {"slow-writes", child.writing.slow.load()},
-        {"read-us", latency_us(child.reading)},
-        {"write-us", latency_us(child.writing)},
-    };
-    const std::string error = child.device().link_error();
-    if (!error.empty()) {
-        result["link-error"] = error;
-    }
-    result["counters"] = counters_of(child);
-    return result;
 }
 
 const Argument child_argument{"child", ArgumentType::string, true,
@@ -281,55 +214,12 @@ void Control::drop_node(const std::string& name)
 
 void Control::add_queries(CommandTable& table)
 {
-    table.add("query-status", "how the quorum is", {},
-              [this](const Json&) { return query_status(); });
-    table.add("query-children", "state and exact counters of each child", {}, [this](const Json&) {
-        Json list = Json::array();
-        for (const ChildPtr& child : quorum_.children()) {
-            list.push_back(describe(*child, quorum_.now()));
-        }
-        return list;
-    });
-    table.add("query-resync", "progress of the resync of each child", {}, [this](const Json&) {
-        Json list = Json::array();
-        for (const ChildPtr& child : quorum_.children()) {
-            const ResyncStatus status = resync_status(*child);
-            list.push_back({{"child", status.child},
-                            {"state", std::string(status.state)},
-                            {"total-bytes", status.total},
-                            {"done-bytes", status.total - status.remaining},
-                            {"remaining-bytes", status.remaining}});
-        }
-        return list;
-    });
-}
-
-Json Control::query_status() const
-{
-    const Options& options = quorum_.options();
-    std::size_t online = 0;
-    std::size_t current = 0;
-    std::size_t slow = 0;
-    const Children children = quorum_.children();
-    for (const ChildPtr& child : children) {
-        online += child->online();
-        current += child->current();
-        slow += child->reading.slow || child->writing.slow;
-    }
-    const char* status = current == children.size() ? "healthy"
-                         : online >= options.threshold ? "degraded"
-                                                       : "failed";
-    return {{"name", options.name},
-            {"status", status},
-            {"size", quorum_.size()},
-            {"threshold", options.threshold},
-            {"read-pattern", std::string(to_string(options.read_pattern))},
-            {"rewrite-corrupted", options.rewrite_corrupted},
-            {"blkverify", options.blkverify},
-            {"children", children.size()},
-            {"children-online", online},
-            {"children-current", current},
-            {"children-slow", slow}};
+    table.add("query-status", "how the quorum is, and what to do", {},
+              [this](const Json&) { return query_status(quorum_); });
+    table.add("query-children", "state and exact counters of each child", {},
+              [this](const Json&) { return query_children(quorum_); });
+    table.add("query-resync", "progress of the resync of each child", {},
+              [this](const Json&) { return query_resync(quorum_); });
 }
 
 ChildPtr Control::child(const Json& arguments) const

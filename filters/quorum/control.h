@@ -47,7 +47,6 @@ private:
     void add_resync(CommandTable& table);
     void add_others(CommandTable& table);
 
-    Json query_status() const;
     Json child_add(const Json& arguments);
     Json change(const Json& arguments);
     void change_add(const std::string& node);

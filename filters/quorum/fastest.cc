@@ -46,6 +46,18 @@ Vote vote_of(const std::vector<Slot>& slots, std::size_t threshold)
     return count_votes(ballots, threshold);
 }
 
+void note(const std::vector<Slot>& slots, const Vote& vote, ByteRange range)
+{
+    std::vector<Heard> heard;
+    heard.reserve(slots.size());
+    for (const Slot& slot : slots) {
+        // One that has not answered is heard of later.
+        heard.push_back({slot.child.get(), slot.done ? slot.error : abandoned_error,
+                         slot.ok() ? slot.request->into : std::span<std::byte>()});
+    }
+    note_vote(range, heard, vote);
+}
+
 void send_all(Fanout& fan, const Children& voters, const Request& request)
 {
     fan.measure();
@@ -143,6 +155,7 @@ int FastestReader::conclude(const std::vector<Slot>& slots, const Vote& vote, Re
             heal = heal || worth_rewriting(slot.error);
         }
     }
+    note(slots, vote, range);
     if (vote.error != 0) {
         return vote.error;
     }
@@ -166,24 +179,45 @@ void FastestReader::late_answer(const std::shared_ptr<Straggler>& straggler, std
         const std::lock_guard fan_lock(straggler->fan->mutex);
         slot = straggler->fan->slots[index];
         given = straggler->given;
-        if (--straggler->remaining == 0) {
-            stragglers_.erase(straggler->position);
-            count_ = stragglers_.size();
-            straggler->fan->late = nullptr;  // it holds the straggler
-        }
     }
+    compare_late(*straggler, slot, given);
+    // Only now: until then forget() must find it.
+    const std::lock_guard lock(mutex_);
+    const std::lock_guard fan_lock(straggler->fan->mutex);
+    if (--straggler->remaining == 0) {
+        stragglers_.erase(straggler->position);
+        count_ = stragglers_.size();
+        straggler->fan->late = nullptr;  // it holds the straggler
+    }
+}
+
+void FastestReader::compare_late(const Straggler& straggler, const Slot& slot,
+                                 const std::shared_ptr<Request>& given)
+{
+    const ByteRange range = straggler.range;
+    Differences& known = slot.child->differences();
     if (slot.error == ESHUTDOWN) {
         return;  // the child was removed, or all of this ends
     }
     if (slot.error != 0) {
-        state_.report_error(*slot.child, Fault::read, straggler->range, slot.error);
-    } else if (!straggler->obsolete && first_difference(given->into, slot.request->into)) {
-        state_.report_mismatch(*slot.child, straggler->range, given->into, slot.request->into);
+        state_.report_error(*slot.child, Fault::read, range, slot.error);
+        if (worth_rewriting(slot.error)) {
+            known.add(range);
+        }
+    } else if (straggler.obsolete) {
+        return;
+    } else if (first_difference(given->into, slot.request->into)) {
+        state_.report_mismatch(*slot.child, range, given->into, slot.request->into);
+        known.add_where(given->into, slot.request->into, range.begin);
     } else {
+        known.remove(range);
         return;
     }
+    if (straggler.obsolete) {
+        known.remove(range);  // a write may have put it right before it was noted
+    }
     if (state_.options.rewrite_corrupted && (slot.error == 0 || worth_rewriting(slot.error))) {
-        state_.heal_later(straggler->range);
+        state_.heal_later(range);
     }
 }
 

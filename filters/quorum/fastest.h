@@ -50,6 +50,8 @@ private:
     std::vector<Slot> leave_stragglers(Fanout& fan, ByteRange range);
     int conclude(const std::vector<Slot>& slots, const Vote& vote, Request& request);
     void late_answer(const std::shared_ptr<Straggler>& straggler, std::size_t index);
+    void compare_late(const Straggler& straggler, const Slot& slot,
+                      const std::shared_ptr<Request>& given);
 
     State& state_;
     std::mutex mutex_;  // taken before the mutex of a fan-out

@@ -51,9 +51,14 @@ int read_first_answer(State& state, Request& request)
     const Children voters = fast_first(state.voters(range));
     for (const ChildPtr& child : voters) {
         error = read_from(state, child, request);
+        // Nothing is compared, so all that is known is where it could not be read.
         if (error == 0) {
+            child->differences().remove(range);
             measure_others(state, voters, child, request);
             return 0;
+        }
+        if (worth_rewriting(error)) {
+            child->differences().add(range);
         }
         state.report_error(*child, Fault::read, range, error);
     }

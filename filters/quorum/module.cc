@@ -248,6 +248,14 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
                      "it fails; others are given as {}=SPEC, or added with nbdctl child-add",
                      options_.name, child_key);
     }
+    if (opened.size() > 1 && options_.threshold == opened.size() && !options_.blkverify) {
+        log::warning("{0}: the threshold is {1} of {1} children: the first one that is lost stops "
+                     "everything; to survive that give a child more ({2}=SPEC){3}",
+                     options_.name, options_.threshold, child_key,
+                     opened.size() > 2 ? ", or a lower quorum-threshold"
+                                       : "; quorum-threshold=1 would survive it, and no longer vote "
+                                         "on what is read");
+    }
     reporter_ = std::make_unique<Reporter>(control().events(), options_.name);
     device_ = std::make_shared<QuorumDevice>(options_, std::move(opened), *reporter_, background());
     if (found_memory_) {

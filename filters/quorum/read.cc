@@ -22,6 +22,16 @@ std::vector<std::size_t> to_rewrite(Answers& answers, const Vote& vote)
     return targets;
 }
 
+void note(Answers& answers, const Vote& vote)
+{
+    std::vector<Heard> heard;
+    heard.reserve(answers.list().size());
+    for (const Answer& answer : answers.list()) {
+        heard.push_back({answer.child.get(), answer.error, answer.data.span()});
+    }
+    note_vote(answers.range(), heard, vote);
+}
+
 void rewrite(State& state, ByteRange range, Answers& answers, const Vote& vote)
 {
     const Buffer right = answers.list()[vote.winner].data;
@@ -82,6 +92,7 @@ bool worth_rewriting(int error)
 void report_vote(State& state, Answers& answers, const Vote& vote)
 {
     const ByteRange range = answers.range();
+    note(answers, vote);
     for (const Answer& answer : answers.list()) {
         if (answer.error != 0) {
             state.report_error(*answer.child, Fault::read, range, answer.error);
@@ -107,6 +118,9 @@ int read_by_vote(State& state, Request& request)
     }
     Answers answers(std::move(voters), range);
     if (answers.read_together(request.into)) {
+        for (const Answer& answer : answers.list()) {
+            answer.child->differences().remove(range);
+        }
         return 0;
     }
     answers.read_separately(state.clock, true);
@@ -141,6 +155,7 @@ int repair(State& state, ByteRange range, std::span<std::byte> into)
     Answers answers(std::move(voters), range);
     answers.read_separately(state.clock);
     const Vote vote = answers.vote(state.threshold());
+    note(answers, vote);
     if (vote.error != 0) {
         return vote.error;
     }

@@ -100,13 +100,16 @@ ResyncStatus resync_status(const Child& child)
     status.child = child.node_name();
     status.remaining = child.stale().marked_bytes();
     status.total = std::max(child.resync_total.load(), status.remaining);
-    // First what a person has said: it holds for what will be missed, too.
-    if (child.resync_mode == ResyncMode::cancelled) {
+    // Where nothing is missing but the child, nobody else would tell.  Then what a
+    // person has said: it holds for what will be missed, too.
+    if (status.total == 0 && !child.online()) {
+        status.state = "waiting";
+    } else if (child.resync_mode == ResyncMode::cancelled) {
         status.state = "cancelled";
     } else if (child.resync_mode == ResyncMode::paused) {
         status.state = "paused";
     } else if (status.total == 0) {
-        status.state = "idle";
+        status.state = child.differences().any() ? "differs" : "idle";
     } else if (!child.online()) {
         status.state = "waiting";
     } else {
@@ -162,6 +165,7 @@ bool Resync::step_child(const ChildPtr& child)
     }
     if (copied == Copied::blocked) {
         progress.anything_blocked = true;
+        child->blocked_at = range.begin;
         if (!child->resync_blocked.exchange(true)) {
             state_.observer.resync_blocked(*child, range);
         }

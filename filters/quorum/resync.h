@@ -35,7 +35,8 @@ namespace resilience::quorum {
 struct ResyncStatus {
     std::string child;
     /// paused, cancelled: nothing will be copied, also if nothing is stale yet;
-    /// idle: nothing is stale; running; waiting: the child is not online;
+    /// idle: nothing is stale; differs: nothing is, and yet it is known to be wrong
+    /// somewhere; running; waiting: the child is not online, and may miss nothing;
     /// blocked: too few others agree on what is left.
     std::string_view state;
     std::uint64_t total = 0;      ///< bytes since it started

@@ -43,7 +43,9 @@ Json status()
             {"read-pattern", "quorum"},
             {"reads", {{"total", 12345}, {"failed", 0}}},
             {"resync-running", false},
-            {"last-error", nullptr}};
+            {"last-error", nullptr},
+            {"modes", {"fast", "slow"}},
+            {"advice", {"wait for it", "hurry"}}};
 }
 
 Json children()
@@ -67,6 +69,13 @@ Json resync(int& asked, const std::string& kind)
              {"done-bytes", done}, {"remaining-bytes", total - done}}};
 }
 
+/// One that is in this state, and stays so.
+Json resync_in_state(const std::string& state, std::int64_t remaining)
+{
+    return {{{"child", "children.1"}, {"state", state}, {"total-bytes", remaining},
+             {"done-bytes", 0}, {"remaining-bytes", remaining}, {"reason", "for a reason"}}};
+}
+
 class Demo {
 public:
     Demo() { add_commands(); }
@@ -88,9 +97,13 @@ void Demo::add_commands()
     table.add("query-resync", "Show the resyncs that run", {},
               [this](const Json&) {
                   std::lock_guard lock(mutex_);
-                  return resync(asked_, resync_kind_);
+                  const auto colon = resync_kind_.find(':');
+                  return colon == std::string::npos
+                             ? resync(asked_, resync_kind_)
+                             : resync_in_state(resync_kind_.substr(0, colon),
+                                               std::stoll(resync_kind_.substr(colon + 1)));
               });
-    table.add("set-resync", "What query-resync shows: works, fails, stalls, none",
+    table.add("set-resync", "What query-resync shows: works, fails, stalls, none, STATE:BYTES",
               {{"kind", ArgumentType::string, true, "which"}}, [this](const Json& arguments) {
                   std::lock_guard lock(mutex_);
                   resync_kind_ = arguments.at("kind");

@@ -151,6 +151,23 @@ std::string render_records(const Json& records, const std::string& indent)
     return text;
 }
 
+/// Texts that need a line each; words go side by side.
+bool is_text(const Json& value)
+{
+    return value.is_array() && std::any_of(value.begin(), value.end(), [](const Json& element) {
+               return element.is_string() && element.get<std::string>().find(' ') != std::string::npos;
+           });
+}
+
+std::string render_text(const Json& lines, const std::string& indent)
+{
+    std::string text;
+    for (const Json& line : lines) {
+        text += indent + scalar({}, line, false) + "\n";
+    }
+    return text;
+}
+
 std::string render_object(const Json& object, const std::string& indent)
 {
     std::size_t columns = 0;
@@ -164,6 +181,8 @@ std::string render_object(const Json& object, const std::string& indent)
             text += indent + label + "\n" + render_table(value, indent + "  ");
         } else if (has_rows(value)) {
             text += indent + label + "\n" + render_records(value, indent + "  ");
+        } else if (is_text(value)) {
+            text += indent + label + "\n" + render_text(value, indent + "  ");
         } else if (value.is_object() && !value.empty()) {
             text += indent + label + "\n" + render_object(value, indent + "  ");
         } else {

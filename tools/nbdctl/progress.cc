@@ -24,7 +24,9 @@ struct Progress {
     std::uint64_t remaining = 0;
     std::string children;         ///< those that are not done, for people
     std::string failed;           ///< the first child that will not get further: how, for people
-    bool finished = true;         ///< nothing remains, and what was copied is durable
+    std::string differs;          ///< the first one that is not equal with nothing left to be copied
+    std::string held_up;          ///< the first one that is not copied to now: how, for people
+    bool finished = true;         ///< nothing remains, all are there, what was copied is durable
 };
 
 /// Prints progress: on a terminal one line that is drawn again and again, else
@@ -73,8 +75,29 @@ std::string long_work(QmpClient& client, Clock::time_point deadline)
     return "resync";
 }
 
+/// How the work on a child is, with the server's reason if it gives one.
+std::string in_words(const Json& one, const std::string& what)
+{
+    const std::string child = tools::printable(one.at("child").get<std::string>());
+    const std::string state = tools::printable(one.at("state").get<std::string>());
+    const std::string reason = tools::printable(one.value("reason", ""));
+    const std::string verb = state == "failed"                         ? "has"
+                             : state == "cancelled" || state == "stopped" ? "was"
+                                                                          : "is";
+    const std::string text = state == "differs"
+                                 ? fmt::format("{} is not equal to the others", child)
+                                 : fmt::format("the {} of {} {} {}", what, child, verb, state);
+    return reason.empty() ? text : text + ": " + reason;
+}
+
+/// Whether only a person can make it go on.
+bool is_given_up(const std::string& state)
+{
+    return state == "cancelled" || state == "stopped" || state == "off" || state == "paused";
+}
+
 /// Reads an answer of query-resync or query-stream: an array of {child, state,
-/// total-bytes, done-bytes, remaining-bytes}.  Throws ToolError for anything else.
+/// total-bytes, done-bytes, remaining-bytes, perhaps reason}.  Throws ToolError for anything else.
 /// `what` is the word for it: "resync" or "stream".
 Progress read_progress(const Json& answer, const std::string& what)
 try {
@@ -87,15 +110,19 @@ try {
         all.remaining += remaining;
         const std::string state = one.at("state").get<std::string>();
         // A resync whose last byte is copied still runs: the child must flush.
-        if (remaining > 0 || state == "running") {
+        // One that waits for its child is not over, though that may miss nothing.
+        const bool held_up = state == "waiting" || state == "blocked";
+        if (remaining > 0 || state == "running" || held_up) {
             all.finished = false;
             all.children += (all.children.empty() ? "" : ", ") + tools::printable(child);
         }
-        if (all.failed.empty() && state == "failed") {
-            all.failed = fmt::format("the {} of {} has failed", what, tools::printable(child));
-        } else if (all.failed.empty() && remaining > 0 &&
-                   (state == "cancelled" || state == "stopped" || state == "off")) {
-            all.failed = fmt::format("the {} of {} was {}", what, tools::printable(child), state);
+        if (all.failed.empty() &&
+            (state == "failed" || (remaining > 0 && is_given_up(state)))) {
+            all.failed = in_words(one, what);
+        } else if (all.differs.empty() && state == "differs") {
+            all.differs = in_words(one, what);
+        } else if (all.held_up.empty() && held_up) {
+            all.held_up = in_words(one, what);
         }
     }
     return all;
@@ -124,6 +151,9 @@ void run_progress(const Options& options, bool show)
         if (!now.failed.empty()) {
             throw ToolError(Exit::refused, now.failed);
         }
+        if (now.finished && !now.differs.empty()) {
+            throw ToolError(Exit::refused, now.differs);
+        }
         if (now.finished) {
             display.update(tools::progress_bar(1, 1, 20),
                            what == "resync" ? "in sync" : "complete");
@@ -140,8 +170,9 @@ void run_progress(const Options& options, bool show)
                                                   speed.update(now.done, Clock::now())));
         if (Clock::now() - moved >= stall_limit) {
             throw ToolError(Exit::timeout,
-                            fmt::format("the {} of {} has got no nearer to its end for {} s",
-                                        what, now.children, stall_limit.count() / 1000.0));
+                            fmt::format("the {} of {} has got no nearer to its end for {} s{}{}",
+                                        what, now.children, stall_limit.count() / 1000.0,
+                                        now.held_up.empty() ? "" : ": ", now.held_up));
         }
         std::this_thread::sleep_for(std::min(interval, stall_limit));
     }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "filters/quorum/verdict.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace resilience::quorum {
+
+namespace {
+
+std::size_t online(const Facts& facts)
+{
+    return static_cast<std::size_t>(std::ranges::count(facts.members, true, &MemberFacts::online));
+}
+
+Trouble missing(const MemberFacts& member)
+{
+    const std::string more =
+        member.stale_bytes == 0 ? "" : fmt::format("; it misses {} bytes", member.stale_bytes);
+    return {Word::degraded, fmt::format("'{}' is missing: {}{}", member.name, member.absence, more),
+            fmt::format("bring '{0}' back; if it is lost for good: child-add another one, then "
+                        "child-remove child={0}",
+                        member.name)};
+}
+
+Trouble not_copied(const MemberFacts& member)
+{
+    const std::string what = fmt::format("'{}' misses {} bytes", member.name, member.stale_bytes);
+    if (member.cancelled) {
+        return {Word::degraded, what + ", and its resync was cancelled",
+                "resync-start child=" + member.name};
+    }
+    if (member.paused) {
+        return {Word::degraded, what + ", and its resync is paused",
+                "resync-resume child=" + member.name};
+    }
+    return {Word::degraded, what + ", and cannot be copied to " + member.blocked,
+            fmt::format("bring back the members that hold it; if you know that '{0}' has lost "
+                        "nothing: assume-clean child={0}",
+                        member.name)};
+}
+
+Trouble differs(const MemberFacts& member, bool heals)
+{
+    return {Word::differs,
+            fmt::format("'{}' holds something else than the others, or cannot be read, in {} bytes",
+                        member.name, member.differing_bytes),
+            heals ? "read what differs: it is rewritten"
+                  : "copy it anew: resync-start full=true child=" + member.name};
+}
+
+std::vector<Trouble> failures(const Facts& facts)
+{
+    std::vector<Trouble> found;
+    const std::size_t there = online(facts);
+    if (facts.unreadable_bytes != 0) {
+        found.push_back(
+            {Word::failed,
+             fmt::format("unreadable: {} bytes: fewer than {} of the members that are there hold "
+                         "what is right",
+                         facts.unreadable_bytes, facts.read_votes),
+             there == facts.members.size()
+                 ? "write again what the members disagree about; if you know that a member has "
+                   "lost nothing: assume-clean"
+                 : "bring back the members that are missing, first those that were current"});
+    }
+    if (there < facts.threshold) {
+        found.push_back({Word::failed,
+                         fmt::format("nothing can be written: {} of {} members are there, and {} "
+                                     "are needed",
+                                     there, facts.members.size(), facts.threshold),
+                         {}});
+    }
+    return found;
+}
+
+std::vector<Trouble> all_troubles(const Facts& facts)
+{
+    std::vector<Trouble> all = failures(facts);
+    for (const MemberFacts& member : facts.members) {
+        std::ranges::move(troubles_of(member, facts.heals), std::back_inserter(all));
+    }
+    if (facts.compared == false) {
+        all.push_back({Word::never_compared, "the members have not been compared", "scrub"});
+    }
+    if (facts.has_memory == false) {
+        all.push_back({Word::without_memory, "who is current is forgotten at a restart",
+                       "give quorum-memory at the next start"});
+    }
+    std::ranges::stable_sort(all, {}, &Trouble::word);
+    return all;
+}
+
+/// One more of the members that are there can fail so many times until something
+/// cannot be read any more, or written.
+std::size_t survivable(const Facts& facts)
+{
+    const std::size_t there = online(facts);
+    if (there < facts.threshold || facts.fewest < facts.read_votes) {
+        return 0;
+    }
+    return std::min(there - facts.threshold, facts.fewest - facts.read_votes);
+}
+
+}  // namespace
+
+std::string_view to_string(Word word)
+{
+    switch (word) {
+    case Word::failed: return "failed";
+    case Word::degraded: return "degraded";
+    case Word::differs: return "differs";
+    case Word::resyncing: return "resyncing";
+    case Word::never_compared: return "never-compared";
+    case Word::without_memory: return "without-memory";
+    case Word::healthy: return "healthy";
+    }
+    return "unknown";
+}
+
+std::vector<Trouble> troubles_of(const MemberFacts& member, bool heals)
+{
+    std::vector<Trouble> found;
+    if (!member.online) {
+        found.push_back(missing(member));
+    }
+    const bool stopped = member.paused || member.cancelled || !member.blocked.empty();
+    if (member.stale_bytes != 0 && stopped) {
+        found.push_back(not_copied(member));
+    } else if (member.stale_bytes != 0 && member.online) {
+        found.push_back({Word::resyncing,
+                         fmt::format("'{}' misses {} bytes, which are being copied", member.name,
+                                     member.stale_bytes),
+                         "wait: nbdctl SOCKET wait-resync"});
+    }
+    if (member.differing_bytes != 0) {
+        found.push_back(differs(member, heals));
+    }
+    std::ranges::stable_sort(found, {}, &Trouble::word);
+    return found;
+}
+
+Verdict judge(const Facts& facts)
+{
+    Verdict verdict;
+    for (Trouble& trouble : all_troubles(facts)) {
+        verdict.word = std::min(verdict.word, trouble.word);
+        const bool says_so = trouble.word == Word::failed;
+        verdict.details.push_back(says_so ? trouble.text
+                                          : fmt::format("{}: {}", to_string(trouble.word),
+                                                        trouble.text));
+        if (!trouble.advice.empty() && std::ranges::count(verdict.advice, trouble.advice) == 0) {
+            verdict.advice.push_back(std::move(trouble.advice));
+        }
+    }
+    verdict.survivable_failures = survivable(facts);
+    // Not while the set is about to survive more by itself.
+    if (verdict.survivable_failures == 0 && verdict.word >= Word::never_compared &&
+        facts.may_grow) {
+        verdict.advice.push_back("child-add another one: the first member that is lost stops "
+                                 "everything");
+    }
+    return verdict;
+}
+
+}  // namespace resilience::quorum
