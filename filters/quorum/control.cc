@@ -12,6 +12,7 @@
 #include "common/control/json.h"
 #include "common/core/parameter.h"
 #include "common/thread/thread_start.h"
+#include "filters/quorum/memory_open.h"
 #include "filters/quorum/status.h"
 
 namespace resilience::quorum {
@@ -183,7 +184,7 @@ Control::Node Control::open_node(const std::string& text)
     }
     std::shared_ptr<Device> device = open_(spec);
     device->start();
-    return {std::move(device), storage};
+    return {std::move(device), storage, member_spec(spec)};
 }
 
 /// Takes a node out for a command, which then calls put_node() or drop_node().
@@ -252,7 +253,8 @@ Json Control::child_add(const Json& arguments)
     const Node node = open_node(text(arguments, "spec"));
     try {
         const std::string name = quorum_.add_child({text(arguments, "name"), node.device,
-                                                    quorum_.options().timeout, {node.storage}},
+                                                    quorum_.options().timeout, {node.storage},
+                                                    node.spec},
                                                    arguments.value("content-equal", false));
         return {{"child", name}};
     } catch (...) {
@@ -374,7 +376,8 @@ void Control::change_add(const std::string& node)
         refuse(fmt::format("Node '{}' not found", node));
     }
     try {
-        quorum_.add_child({node, taken->device, quorum_.options().timeout, {taken->storage}}, false);
+        quorum_.add_child(
+            {node, taken->device, quorum_.options().timeout, {taken->storage}, taken->spec}, false);
     } catch (...) {
         put_node(node, *taken);
         throw;
@@ -406,6 +409,11 @@ void Control::add_resync(CommandTable& table)
                   quorum_.assume_clean(child(arguments)->name());
                   return Json::object();
               });
+    table.add("settle", "replace what the others hold by what one child holds",
+              {{"source", ArgumentType::string, true, "the child's name or node name"},
+               {"offset", ArgumentType::integer, false, "bytes (default: 0)"},
+               {"length", ArgumentType::integer, false, "bytes (default: to the end)"}},
+              [this](const Json& arguments) { return settle(arguments); });
 }
 
 Json Control::resync_cancel(const Json& arguments)
@@ -417,6 +425,30 @@ Json Control::resync_cancel(const Json& arguments)
     }
     found->resync_mode = ResyncMode::cancelled;
     return Json::object();
+}
+
+Json Control::settle(const Json& arguments)
+{
+    const std::uint64_t size = quorum_.size();
+    const auto given = [&](const char* name, std::uint64_t without) {
+        const auto found = arguments.find(name);
+        if (found == arguments.end()) {
+            return without;
+        }
+        const auto value = found->get<std::int64_t>();
+        if (value < 0 || static_cast<std::uint64_t>(value) > size) {
+            refuse(fmt::format("{}={}: the device has {} bytes", name, value, size));
+        }
+        return static_cast<std::uint64_t>(value);
+    };
+    const std::uint64_t offset = given("offset", 0);
+    const std::uint64_t length = given("length", size - offset);
+    if (length == 0 || length > size - offset) {
+        refuse(fmt::format("length={}: from byte {} on there are {}", length, offset,
+                           size - offset));
+    }
+    quorum_.settle_from(text(arguments, "source"), {offset, offset + length});
+    return {{"unsettled-bytes", quorum_.settler().unsettled_bytes()}};
 }
 
 Json Control::resync_start(const Json& arguments)

@@ -39,6 +39,7 @@ private:
     struct Node {
         std::shared_ptr<Device> device;  ///< null: see nodes_
         std::string storage;
+        std::string spec;  ///< see member_spec()
     };
 
     void add_queries(CommandTable& table);
@@ -58,6 +59,7 @@ private:
     Json blockdev_add(const Json& arguments);
     Json blockdev_del(const Json& arguments);
     Json resync_start(const Json& arguments);
+    Json settle(const Json& arguments);
     Json resync_cancel(const Json& arguments);
     Json invalidate_cache(const Json& arguments);
     ChildPtr child(const Json& arguments) const;

@@ -154,6 +154,33 @@ MemberFacts facts_of(const Child& child, const Children& all, const QuorumDevice
     return facts;
 }
 
+/// Null: there is none.
+Json memory_of(const QuorumDevice& quorum)
+{
+    const Memory* const memory = quorum.memory();
+    if (memory == nullptr) {
+        return nullptr;
+    }
+    const memoryfile::Root root = memory->root();
+    Json members = Json::array();
+    for (const auto& [place, member] : memory->members()) {
+        members.push_back({{"name", member.name},
+                           {"spec", member.spec},
+                           {"state", std::string(to_string(member.state))},
+                           {"since", member.since},
+                           {"epoch", member.epoch},
+                           {"away", member.away}});
+    }
+    return {{"set", memoryfile::to_string(root.set)},
+            {"epoch", root.epoch},
+            {"copies", memory->store().copies()},
+            {"good-copies", memory->store().good()},
+            {"needed-copies", memory->store().needed()},
+            {"intended-bytes", memory->intended_bytes()},
+            {"fenced", memory->fenced()},
+            {"members", members}};
+}
+
 Json texts(const std::vector<std::string>& list)
 {
     Json array = Json::array();
@@ -180,6 +207,12 @@ Facts facts_of(const QuorumDevice& quorum)
         if (facts.members.back().online) {
             holders.push_back({&child->stale(), child->differences().ranges()});
         }
+    }
+    facts.unsettled_bytes = quorum.settler().unsettled_bytes();
+    facts.has_memory = quorum.memory() != nullptr;
+    if (quorum.memory() != nullptr) {
+        facts.fenced = quorum.memory()->fenced();
+        facts.lost_copies = quorum.memory()->store().lost();
     }
     const Coverage coverage = cover(holders, quorum.size(), facts.read_votes);
     facts.unreadable_bytes = coverage.unreadable_bytes;
@@ -220,7 +253,9 @@ Json query_status(const QuorumDevice& quorum)
             {"children-current", current},
             {"children-slow", slow},
             {"children-paused", paused},
-            {"owed-answers", owed}};
+            {"owed-answers", owed},
+            {"unsettled-bytes", facts.unsettled_bytes},
+            {"memory", memory_of(quorum)}};
 }
 
 Json query_children(const QuorumDevice& quorum)

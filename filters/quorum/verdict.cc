@@ -78,9 +78,27 @@ std::vector<Trouble> failures(const Facts& facts)
 
 std::vector<Trouble> all_troubles(const Facts& facts)
 {
-    std::vector<Trouble> all = failures(facts);
+    std::vector<Trouble> all;
+    if (facts.fenced) {
+        all.push_back({Word::failed, "another server has taken this set over",
+                       "end this server; if the other one is the wrong one, end that and start "
+                       "this one again"});
+    }
+    std::ranges::move(failures(facts), std::back_inserter(all));
+    for (const std::string& copy : facts.lost_copies) {
+        all.push_back({Word::degraded, "a copy of the memory is lost: " + copy,
+                       "bring its place back: the copy is then written anew"});
+    }
     for (const MemberFacts& member : facts.members) {
         std::ranges::move(troubles_of(member, facts.heals), std::back_inserter(all));
+    }
+    if (facts.unsettled_bytes != 0) {
+        all.push_back({Word::resyncing,
+                       fmt::format("in {} bytes writes may have been under way when the last "
+                                   "server ended, or one member was called right; the members "
+                                   "are being made equal there",
+                                   facts.unsettled_bytes),
+                       "wait"});
     }
     if (facts.compared == false) {
         all.push_back({Word::never_compared, "the members have not been compared", "scrub"});

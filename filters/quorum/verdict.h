@@ -51,6 +51,9 @@ struct Facts {
     std::vector<MemberFacts> members{};
     std::uint64_t unreadable_bytes = 0;  ///< what is right is on fewer than read_votes members there
     std::size_t fewest = 0;              ///< members there that hold it, where they are fewest
+    bool fenced = false;                 ///< another server has the set now
+    std::uint64_t unsettled_bytes = 0;   ///< where a write may have been under way at a crash
+    std::vector<std::string> lost_copies{};  ///< of the memory: which, and why
     std::optional<bool> has_memory{};
     std::optional<bool> compared{};  ///< since the last reason to doubt
 };

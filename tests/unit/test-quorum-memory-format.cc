@@ -125,7 +125,9 @@ TEST_CASE("a byte that is wrong is damage, wherever it stands")
 TEST_CASE("a page that is torn anywhere is the one of before; a lost one is damage")
 {
     const File good = write(example());
-    const Payload newer = encode_member({.name = "new"});
+    Member renamed;
+    renamed.name = "new";
+    const Payload newer = encode_member(renamed);
     const std::uint64_t page = Layout::members;
     for (std::size_t sectors = 0; sectors <= 8; sectors++) {
         File torn = good;
