@@ -318,6 +318,42 @@ TEST_CASE("a file that grows stays what it is")
           resilience::FileLook::Found::same);
 }
 
+TEST_CASE("a disk that is there again is told from another one under its number")
+{
+    const TemporaryFolder folder;
+    make_file(folder / "image", Bytes(mebibyte));
+    make_file(folder / "other", Bytes(mebibyte));
+    const auto attached = run("losetup --find --show " + (folder / "image"));
+    const std::string loop = attached.text.substr(0, attached.text.find('\n'));
+    if (attached.status != 0) {
+        WARN("skipped: no loop device: " + attached.text);
+        return;
+    }
+    const auto disk = folder / "disk";  // as udev's names for disks are links
+    std::filesystem::create_symlink(loop, disk);
+    const auto device = opened(disk);
+    std::filesystem::remove(disk);
+    REQUIRE(becomes(*device, Link::down));
+    REQUIRE(says(*device, "was removed; when it was tried again"));  // and closed
+
+    bool same = true;
+    SECTION("the same") {}
+    SECTION("another")
+    {
+        same = false;
+        REQUIRE(run("losetup --detach " + loop).status == 0);
+        if (run("losetup " + loop + " " + (folder / "other")).status != 0) {
+            WARN("skipped: somebody else has taken " + loop);
+            return;
+        }
+    }
+    std::filesystem::create_symlink(loop, disk);
+    CHECK(becomes(*device, Link::returned));
+    CHECK(device->is_as_before() == same);
+    device->stop(1s);
+    run("losetup --detach " + loop);
+}
+
 TEST_CASE("a server that is away at the start is used when it comes")
 {
     const TemporaryFolder folder;
