@@ -364,9 +364,7 @@ int Memory::settle()
 {
     std::unique_lock lock(mutex_);
     if (!dirty_.empty()) {
-        if (const int error = commit(lock)) {
-            return error;
-        }
+        commit(lock);  // if that fails, it is because copies are lost: those come next
     }
     if (writing_) {
         return 0;  // somebody looks at the copies right now

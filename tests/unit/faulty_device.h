@@ -273,6 +273,12 @@ public:
         lock.unlock();
         done(error);
     }
+    /// Also after stop(): another server uses it.
+    void start() override
+    {
+        const std::lock_guard lock(mutex_);
+        stopped_ = false;
+    }
     void stop(std::chrono::milliseconds) override
     {
         std::unique_lock lock(mutex_);

@@ -52,6 +52,12 @@ struct Machine {
 struct Server {
     explicit Server(Machine& on, std::size_t needed = 1) : machine(on)
     {
+        for (const auto& device : machine.disks) {
+            device->start();  // the server before has stopped it
+        }
+        for (const auto& device : machine.memories) {
+            device->start();
+        }
         Content content;
         std::uint64_t newest = 0;
         for (auto& memory : machine.memories) {
@@ -328,11 +334,10 @@ TEST_CASE("a copy that was lost is written anew, and one that another server has
     CHECK(server.memory->store().good() == 3);
     CHECK(copy_in(*machine.memories[2])->content.root == machine.content().root);
 
-    machine.memories[1]->fail(Op::write, EIO, 3);
-    machine.memories[2]->fail(Op::write, EIO, 3);
+    machine.memories[1]->fail(Op::write, EIO);
+    machine.memories[2]->fail(Op::write, EIO);
     CHECK(server.write({1 << 20, (1 << 20) + 4096}, std::byte{1}) == EIO);
     Disks others{machine.memories[1], machine.memories[2]};
-    machine.memories[1]->fail(Op::write, 0, 0);
     Machine there(0);
     there.disks = machine.disks;
     there.memories = others;
