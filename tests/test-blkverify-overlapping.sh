@@ -7,6 +7,7 @@
 
 rounds=1 requests=100000
 [ "${NBDRES_LONG:-0}" = 1 ] && rounds=50
+[ -z "${NBDRES_QUICK:-}" ] || requests=30000
 [ "$sanitizers" = no ] || requests=10000
 
 # judge NAME: so many rounds, from other seeds.

@@ -23,14 +23,15 @@ cp "$log.idx" "$tmpdir/good.idx"
 ok "and used" good
 
 size=$(stat -c %s "$log.idx")
-bad=()
-for ((byte = 0; byte < size; byte += 7)); do
+bad=() step=7
+[ -z "${NBDRES_QUICK:-}" ] || step=37
+for ((byte = 0; byte < size; byte += step)); do
     cp "$tmpdir/good.idx" "$log.idx"
     perl -e 'open my $f, "+<:raw", $ARGV[0] or die; seek $f, $ARGV[1], 0; read $f, my $c, 1;
         seek $f, $ARGV[1], 0; print $f $c ^ chr(1 << $ARGV[1] % 8)' "$log.idx" "$byte"
     good || bad+=("$byte")
 done
-is "${bad[*]}" "" "a flipped bit in every 7th of $size bytes"
+is "${bad[*]}" "" "a flipped bit in every ${step}th of $size bytes"
 head -c $((size / 2)) "$tmpdir/good.idx" > "$log.idx"
 ok "half of it" good
 rm "$log.idx" && mkdir "$log.idx"

@@ -5,7 +5,7 @@
 . "${0%/*}/replication-functions.sh"
 requires_nbdkit_filter delay
 
-random_image "$tmpdir/s.disk" 16M 1
+random_image "$tmpdir/s.disk" 32M 1
 cp "$tmpdir/s.disk" "$tmpdir/view"
 below_filters=(--filter=delay)
 below_parameters=(delay-write=300ms)
@@ -14,10 +14,10 @@ watch_events s
 does "start" replication-start
 load() { client odd s "$1" "$2" view="$tmpdir/view"; }
 ok "the secondary writes" load 1 200
-ok "the primary writes" primary_io s 'write -P 0x22 0 16M'
+ok "the primary writes" primary_io s 'write -P 0x22 0 32M'
 does "failover" replication-failover
 state_is "has begun" failover
-ok "I/O goes on" load 2 5
+ok "I/O goes on" load 2 2
 state_is "while it merges" failover
 kill_nbdkit s
 fails_like "after a kill such a disk is no primary's" 'its failover has not ended' \

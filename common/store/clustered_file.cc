@@ -225,8 +225,20 @@ std::optional<std::uint64_t> ClusteredFile::next_space(std::uint64_t from) const
     return found < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(found));
 }
 
+/// Whether the map on the disk says what the memory says, of what nobody changes.
+bool ClusteredFile::is_settled()
+{
+    const std::lock_guard lock(mutex_);  // waits for the commit that is under way
+    return !ClusterMap::dirty();
+}
+
 void ClusteredFile::give_back(ByteRange range)
 {
+    // Perhaps the map on the disk says data, and the owner has taken that back in
+    // memory only: what failed may be there in part.
+    if (!is_settled() && commit() != 0) {
+        return;
+    }
     for (const ClusterRun& run : runs(touched(range.begin, range.end))) {
         if (run.state == ClusterState::data) {
             continue;

@@ -120,7 +120,8 @@ public:
     int write_header(std::uint64_t generation, std::span<const std::byte> owner);
 
     /// Gives back the space of what is absent or zeroes in [begin, end), which
-    /// nobody else must use meanwhile.
+    /// nobody else must use meanwhile.  Commits first, so that no state that is
+    /// found after a crash lacks its data; nothing is given back if that fails.
     void give_back(ByteRange range);
     /// The first byte from `from` on that takes space; nullopt if none does.
     std::optional<std::uint64_t> next_space(std::uint64_t from) const;
@@ -136,6 +137,7 @@ private:
                             const mapfile::Header& wanted);
     ClusteredFile(ClusteredFileWords words, const std::string& path, Parts parts);
     int commit_now();
+    bool is_settled();
 
     const ClusteredFileWords words_;
     const std::string path_;

@@ -36,8 +36,11 @@ SuperblockCommit::Result SuperblockCommit::commit(std::unique_lock<std::mutex>& 
     if (covered()) {
         return {Outcome::done};
     }
-    if (!my_turn || unreachable()) {
+    if (unreachable()) {
         return {Outcome::unreachable};
+    }
+    if (!my_turn) {  // whoever is at it hangs
+        return {Outcome::failed, slots_.complete(), ETIMEDOUT};
     }
     committing_ = true;
     const bool complete = changed_.wait_until(

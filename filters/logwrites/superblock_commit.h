@@ -22,7 +22,7 @@ class SuperblockCommit {
 public:
     enum class Outcome : std::uint8_t {
         done,
-        unreachable,  ///< the log has ended before the entries, or others took too long
+        unreachable,  ///< the log has ended before the entries
         failed,       ///< the log must end now, before `entry`, because of `error`
     };
     struct Result {

@@ -278,6 +278,30 @@ TEST_CASE("what could not be committed stays to be committed")
     CHECK(open_file(path)->get(0) == ClusterState::data);
 }
 
+TEST_CASE("what the map on the disk calls data is not given back")
+{
+    const TemporaryFolder folder("/dev/shm");
+    const std::string path = folder / "file";
+    const auto file = open_file(path);
+    const Bytes data = pattern(cluster, 1);
+    REQUIRE(file->write(0, data) == 0);
+    file->set({0, 1}, ClusterState::data);
+    REQUIRE(file->commit() == 0);
+    file->set({0, 1}, ClusterState::absent);  // taken back, and not committed
+    {
+        const NoFileBehind limit(8192);  // the pages of states cannot be written
+        file->give_back({0, cluster});
+    }
+    const auto copy = open_copy(folder, path);
+    REQUIRE(copy->get(0) == ClusterState::data);
+    Bytes got(cluster);
+    REQUIRE(copy->read(0, got) == 0);
+    CHECK(got == data);
+    file->give_back({0, cluster});
+    CHECK(open_copy(folder, path)->get(0) == ClusterState::absent);
+    CHECK_FALSE(file->next_space(0));
+}
+
 TEST_CASE("commits share a sync")
 {
     const TemporaryFolder folder("/dev/shm");

@@ -44,8 +44,23 @@ public:
     }
     void submit(std::shared_ptr<Request> request, Completion done) override
     {
-        done(execute(*request));
+        if (request->op == hangs) {
+            const std::lock_guard lock(mutex_);
+            left_.emplace_back(std::move(request), std::move(done));
+        } else {
+            done(execute(*request));
+        }
     }
+    /// Answers what hangs.
+    void thaw(int error)
+    {
+        hangs.reset();
+        for (const auto& [request, done] : left_) {
+            done(error);
+        }
+        left_.clear();
+    }
+    std::optional<Op> hangs;
     std::vector<std::byte> bytes() const
     {
         const std::lock_guard lock(mutex_);
@@ -55,6 +70,7 @@ public:
 private:
     mutable std::mutex mutex_;
     std::vector<std::byte> bytes_ = std::vector<std::byte>(::size);
+    std::vector<std::pair<std::shared_ptr<Request>, Completion>> left_;
 };
 
 class Secondary final : public PeerLink {
@@ -106,7 +122,7 @@ struct Primary {
                            [this](const std::string&, const std::string& text) { tell(text); }};
     std::thread sender{[this] { device.stream().run(); }};
 
-    Primary()
+    explicit Primary(const Options& given = {}) : options(given)
     {
         device.set_gate(Gate::asking);
         session.enable();
@@ -182,4 +198,28 @@ TEST_CASE("a step in which something is thrown is followed by a new session")
     CHECK(primary.device.gate() == Gate::open);
     CHECK(primary.session.checkpoints().make().empty());
     CHECK(primary.secondary.disk->bytes() == primary.local->bytes());
+}
+
+TEST_CASE("a local disk that hangs holds the session for its timeout, and no longer")
+{
+    Primary primary({.timeout = std::chrono::milliseconds(20)});
+    primary.local->hangs = Op::read;
+    CHECK(test::eventually([&] {
+        primary.session.step();
+        return primary.session.status().copy.read_errors != 0;
+    }));
+    CHECK_FALSE(primary.in_sync());
+    primary.local->thaw(EIO);
+    REQUIRE(primary.reaches_checkpoint(1));
+    CHECK(primary.secondary.disk->bytes() == primary.local->bytes());
+}
+
+TEST_CASE("a flush that fails when nobody waits for it any more is told by the next")
+{
+    Primary primary({.timeout = std::chrono::milliseconds(20)});
+    primary.local->hangs = Op::flush;
+    CHECK(primary.device.flush_local() == ETIMEDOUT);
+    primary.local->thaw(ENOSPC);
+    CHECK(primary.device.flush_local() == ENOSPC);
+    CHECK(primary.device.flush_local() == 0);
 }

@@ -193,6 +193,26 @@ TEST_CASE("an entry that hangs ends the log before it")
     CHECK(c(2).outcome == Outcome::done);
 }
 
+TEST_CASE("a commit that hangs ends the log for those that wait behind it")
+{
+    Committing c(true, std::chrono::milliseconds(20));
+    std::atomic<bool> hold{true};
+    c.storage.before_write = [&](std::uint64_t) {
+        c.writes++;
+        await([&] { return !hold; });
+        return 0;
+    };
+    c.add();
+    std::thread thread([&] { c(1); });
+    await([&] { return c.writes == 1; });
+    c.add();
+    const auto result = c(2);
+    CHECK(result.outcome == Outcome::failed);
+    CHECK(result.error == ETIMEDOUT);
+    hold = false;
+    thread.join();
+}
+
 TEST_CASE("a superblock that is not written, for whatever reason, ends the log where it was tried")
 {
     Committing c;

@@ -103,7 +103,7 @@ std::uint64_t Copier::zeroes_at(ByteRange range)
     request.op = Op::extents;
     request.offset = range.begin;
     request.length = range.length();
-    if (device_.local().execute(request) != 0) {
+    if (device_.ask_local(request) != 0) {
         return 0;
     }
     std::uint64_t zeroes = 0;
@@ -138,7 +138,7 @@ std::optional<std::uint64_t> Copier::copy_piece(ByteRange missed)
         request.offset = change.range.begin;
         request.length = change.range.length();
         request.into = change.data.span().first(request.length);
-        if (const int error = device_.local().execute(request)) {
+        if (const int error = device_.ask_local(request)) {
             dialog_.note(fmt::format("the local disk cannot be read at {}: {}", request.offset,
                                      std::strerror(error)));
             const std::lock_guard lock(mutex_);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/device/pending.h"
 #include "common/device/pieces.h"
 
 namespace resilience::replication {
@@ -133,10 +134,11 @@ int PrimaryDevice::pass_gate()
 
 // ---- changes
 
-TimePoint PrimaryDevice::lock_deadline() const
+TimePoint PrimaryDevice::disk_deadline() const
 {
     // Who holds a range holds it for one local request, and the room of the
-    // backlog is waited for before.  So this passes only if the disk hangs.
+    // backlog is waited for before; and a flush makes progress.  So this passes
+    // only if the disk hangs.
     return clock_.now() + 3 * timeout_;
 }
 
@@ -144,7 +146,7 @@ RangeLock::Guard PrimaryDevice::lock(ByteRange range)
 {
     return lock_.acquire(range.begin / alignment_ * alignment_,
                          (range.end + alignment_ - 1) / alignment_ * alignment_,
-                         LockMode::exclusive, lock_deadline());
+                         LockMode::exclusive, disk_deadline());
 }
 
 Change PrimaryDevice::change_of(const Request& request, bool with_data) const
@@ -233,11 +235,38 @@ int PrimaryDevice::flush(Request& request)
     return on_flush_ ? on_flush_() : 0;
 }
 
+// ---- for the session's thread
+
+int PrimaryDevice::ask_local(Request& request, TimePoint deadline)
+{
+    const auto ended = [failed = late_flush_error_, op = request.op](int error, bool late) {
+        if (late && error != 0 && op == Op::flush) {
+            *failed = error;
+        }
+    };
+    Pending pending(*local_, request, ended, clock_);
+    const int error = pending.wait_until(deadline).value_or(ETIMEDOUT);
+    if (error == 0 && request.op == Op::read) {
+        std::ranges::copy(pending.data(), request.into.begin());
+    } else if (error == 0 && request.op == Op::extents) {
+        request.extents = pending.take_extents();
+    }
+    return error;
+}
+
+int PrimaryDevice::ask_local(Request& request)
+{
+    return ask_local(request, clock_.now() + timeout_);
+}
+
 int PrimaryDevice::flush_local()
 {
     Request request;
     request.op = Op::flush;
-    return local_->execute(request);
+    const int error = ask_local(request, disk_deadline());
+    // The kernel tells of a failed sync once: whoever left it behind has to hear it.
+    const int before = late_flush_error_->exchange(0);
+    return error != 0 ? error : before;
 }
 
 // ---- checkpoints

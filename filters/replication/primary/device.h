@@ -76,6 +76,9 @@ public:
     ChangeMap& map() { return *map_; }
     const ChangeMap& map() const { return *map_; }
     Device& local() { return *local_; }
+    /// A read of the local disk, or a question for its extents, on a thread that
+    /// must end when the server ends: ETIMEDOUT after the timeout.
+    int ask_local(Request& request);
     Clock& clock() { return clock_; }
     const GuestCounters& counters() const { return counters_; }
 
@@ -93,7 +96,8 @@ public:
     RangeLock::Guard lock(ByteRange range);
     /// What is not marked must be the same on both disks, also after this side
     /// has lost its power: so what it has itself is made durable before marks are
-    /// dropped.  0 or a positive errno.
+    /// dropped.  0 or a positive errno; ETIMEDOUT if the disk hangs.  One that
+    /// fails after that is told by the next call.
     int flush_local();
     /// Begins a checkpoint: all changes before it are in the stream, before its
     /// barrier.  False if the secondary lacks something, or in time.
@@ -117,7 +121,8 @@ private:
     int pass_gate();
     void doubt();
     Change change_of(const Request& request, bool with_data) const;
-    TimePoint lock_deadline() const;
+    int ask_local(Request& request, TimePoint deadline);
+    TimePoint disk_deadline() const;
 
     const bool sync_;
     const Duration timeout_;
@@ -131,6 +136,9 @@ private:
     std::function<int()> on_flush_;
     std::function<void()> on_ask_;
     GuestCounters counters_;
+    /// Of a flush that was left behind; 0: none.  Outlives us with that flush.
+    const std::shared_ptr<std::atomic<int>> late_flush_error_ =
+        std::make_shared<std::atomic<int>>(0);
 
     mutable std::mutex gate_mutex_;
     std::condition_variable gate_changed_;

@@ -44,7 +44,14 @@ void Reporter::session(const std::string& text)
 
 void Reporter::refused(const std::string& why)
 {
-    log::warning("replication: {}: a primary is refused: {}", name_, why);
+    LogBudget::Verdict verdict;
+    {
+        const std::lock_guard lock(mutex_);
+        verdict = refusals_.happened("refused", why, std::chrono::steady_clock::now());
+    }
+    if (verdict.write) {  // it tries again and again
+        log::warning("replication: {}: a primary is refused: {}{}", name_, why, verdict.note());
+    }
     events_.emit("REPLICATION_REFUSED", {{"name", name_}, {"reason", why}}, name_);
 }
 

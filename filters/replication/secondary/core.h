@@ -39,6 +39,7 @@
 #include <utility>
 
 #include "common/control/event_bus.h"
+#include "common/core/log_budget.h"
 #include "common/device/device.h"
 #include "common/device/range_lock.h"
 #include "common/file/sync_ledger.h"
@@ -68,6 +69,8 @@ private:
     const std::string name_;
     EventBus& events_;
     std::atomic<bool> failing_{false};
+    std::mutex mutex_;     ///< of refusals_
+    LogBudget refusals_;
 };
 
 /// What is counted; exact, since the start of the server.
