@@ -156,6 +156,11 @@ bool LastingDevice::is_as_before() const
     return state_->is_as_before();
 }
 
+bool LastingDevice::may_be_as_before() const
+{
+    return !state_->is_path || is_as_before();
+}
+
 void LastingDevice::start()
 {
     state_->start();

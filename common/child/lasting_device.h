@@ -79,6 +79,8 @@ public:
     /// week's copy.  Always false for an NBD server, which does not say what it
     /// serves, and for what is opened for the first time.
     bool is_as_before() const;
+    /// An NBD server that comes back is taken for the same one.
+    bool may_be_as_before() const override;
 
     void start() override;
     void stop(std::chrono::milliseconds limit) override;

@@ -110,6 +110,11 @@ public:
     /// Accepts a `returned` link; from now on requests are served again.
     virtual void resume() {}
 
+    /// While the link is `returned`: whether this can be what was there before.  False:
+    /// something else is sure to be there, or may be (another file of that name), so
+    /// nothing is known of its content, whatever had been flushed.
+    virtual bool may_be_as_before() const { return true; }
+
     /// Drops what this machine caches of the device, so that the next read
     /// asks the medium.  0, ENOTSUP where there is no such cache, or an errno.
     virtual int invalidate_cache() { return 95 /* ENOTSUP */; }

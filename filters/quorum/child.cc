@@ -220,6 +220,10 @@ void Child::housekeep(TimePoint now, bool needed)
     }
     if (link == Link::returned) {
         link_loss_noted_ = false;  // the next loss is a new one
+        if (!device_->may_be_as_before()) {
+            unknown = true;
+            stale_.set_all();
+        }
         device_->resume();
     }
     if (device_->link() == Link::up) {

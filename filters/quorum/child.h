@@ -179,6 +179,8 @@ public:
 
     /// Its place in the memory of the quorum; see Memory.  Set before use.
     std::size_t member = no_member;
+    /// What it misses is more than writes that it was not given: it has to be filled.
+    std::atomic<bool> unknown{false};
     /// It was written since its last flush.
     bool may_forget() const { return unflushed_.any(); }
     /// What it misses, and what it may yet forget: words of 64 granules.

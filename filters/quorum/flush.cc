@@ -125,6 +125,7 @@ void note_flushed(State& state, const std::vector<Part>& parts)
         if (state.memory != nullptr && member != no_member && part.error == 0 &&
             part.stale.empty() && !part.child->stale().any() &&
             !state.memory->is_recorded_current(member)) {
+            part.child->unknown = false;
             state.memory->record_current(member);
         }
     }

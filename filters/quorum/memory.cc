@@ -273,21 +273,21 @@ void Memory::change_state(Place place, MemberState state)
     mark_page(Layout::members + place);
 }
 
-int Memory::record_behind(const std::vector<Place>& places)
+int Memory::record_missing(const std::vector<std::pair<Place, MemberState>>& members)
 {
     if (fenced()) {
         return ESTALE;
     }
     std::unique_lock lock(mutex_);
-    for (const Place place : places) {
+    for (const auto& [place, state] : members) {
         if (content_.members[place].state == MemberState::current) {
-            change_state(place, MemberState::behind);
+            change_state(place, state);
         }
     }
     if (const int error = commit(lock)) {
         return error;
     }
-    for (const Place place : places) {
+    for (const auto& [place, state] : members) {
         current_[place] = content_.members[place].state == MemberState::current;
     }
     return 0;

@@ -72,8 +72,9 @@ public:
 
     /// `range` is about to be written.
     int intend(ByteRange range);
-    /// These members are not current any more; what was missed may be acknowledged then.
-    int record_behind(const std::vector<Place>& places);
+    /// These members are not current any more, but behind, or filling; what was missed may
+    /// be acknowledged then.
+    int record_missing(const std::vector<std::pair<Place, memoryfile::MemberState>>& members);
     bool is_recorded_current(Place place) const { return current_[place].load(); }
 
     // ---- what is done in a while

@@ -22,10 +22,11 @@ int record_missing(State& state, const Children& not_flushed)
     if (memory == nullptr) {
         return 0;
     }
-    std::vector<Memory::Place> places;
+    std::vector<std::pair<Memory::Place, memoryfile::MemberState>> missing;
     const auto note = [&](const Child& child) {
         if (child.member != no_member && memory->is_recorded_current(child.member)) {
-            places.push_back(child.member);
+            missing.emplace_back(child.member, child.unknown ? memoryfile::MemberState::filling
+                                                             : memoryfile::MemberState::behind);
         }
     };
     for (const ChildPtr& child : state.children()) {
@@ -38,7 +39,7 @@ int record_missing(State& state, const Children& not_flushed)
             note(*child);
         }
     }
-    return places.empty() ? 0 : memory->record_behind(places);
+    return missing.empty() ? 0 : memory->record_missing(missing);
 }
 
 void MemoryKeeper::note_maps(Memory& memory)
@@ -91,6 +92,11 @@ bool MemoryKeeper::step()
         return false;
     }
     next_ = now + interval;
+    {
+        // Also where nobody writes: another file may be at a child's path.
+        const RangeLock::Guard guard = state_.lock_lane();
+        record_missing(state_, {});
+    }
     note_maps(*memory);
     if (wants_flush(*memory)) {
         flush(state_);
