@@ -6,6 +6,10 @@
 // It is not enough to count the children that flushed: a write may have been
 // acknowledged by children 0 and 1, and the flush by 0 and 2.  So a child
 // counts, for each 64 KiB, only if it is not stale there.
+//
+// A flush that succeeded also ends what is kept of the writes before it
+// (unflushed_data.h): whoever has them durable needs them no more, and whoever has not
+// can be copied to from those.
 
 #include <algorithm>
 #include <cerrno>
@@ -26,7 +30,9 @@ struct Part {
     /// Where it was stale when the flush began, as words of its bitmap; empty
     /// if nowhere.  What is copied to it from then on is not flushed.
     std::vector<std::uint64_t> stale;
+    bool doubtful = false;  ///< anywhere, when the flush began
     int error = 0;
+    bool alone = false;  ///< no other flush makes this one's success doubtful
 
     /// Where it was stale, or is now.
     std::uint64_t missing(std::size_t index) const
@@ -94,7 +100,8 @@ std::vector<Part> begin(const Children& children)
     parts.reserve(children.size());
     for (const ChildPtr& child : children) {
         child->counters.flushes.fetch_add(1, std::memory_order_relaxed);
-        parts.push_back({child, child->flush_begins(), words_of(child->stale()), 0});
+        parts.push_back({child, child->flush_begins(), words_of(child->stale()),
+                         child->doubtful().any()});
     }
     return parts;
 }
@@ -115,6 +122,21 @@ std::vector<Slot> send(State& state, const std::vector<Part>& parts)
     });
     fan.wait();
     return fan.slots();
+}
+
+/// After a flush that succeeded: nobody needs any more what was kept until `sequence`.
+void end_keeping(State& state, const std::vector<Part>& parts, std::uint64_t sequence)
+{
+    // Before it is dropped.
+    for (const ChildPtr& child : state.children()) {
+        const bool durable = std::ranges::any_of(parts, [&](const Part& part) {
+            return part.child == child && part.error == 0 && !part.doubtful;
+        });
+        if (!durable) {
+            child->give_up_kept();
+        }
+    }
+    state.unflushed.drop_until(sequence);
 }
 
 /// Who has flushed all that it has, and misses nothing, is current.
@@ -144,6 +166,7 @@ int flush_children(State& state, bool& everybody)
     if (children.size() < state.threshold()) {
         return EIO;
     }
+    const std::uint64_t sequence = state.unflushed.sequence();  // before the marks are taken
     std::vector<Part> parts = begin(children);
     const std::vector<Slot> slots = send(state, parts);
 
@@ -151,7 +174,7 @@ int flush_children(State& state, bool& everybody)
     for (std::size_t i = 0; i < parts.size(); i++) {
         Part& part = parts[i];
         part.error = slots[i].error;
-        if (part.error == 0 && !part.child->flush_succeeded(part.flushing)) {
+        if (part.error == 0 && !part.child->flush_succeeded(part.flushing, &part.alone)) {
             part.error = ENOTCONN;
         }
         errors.push_back(part.error);
@@ -174,6 +197,11 @@ int flush_children(State& state, bool& everybody)
     if (!success) {
         return vote_on_errors(errors);
     }
+    const bool alone = std::ranges::all_of(
+        parts, [](const Part& part) { return part.error != 0 || part.alone; });
+    if (alone) {
+        end_keeping(state, parts, sequence);
+    }
     note_flushed(state, parts);
     everybody = not_flushed.empty() && std::ranges::none_of(parts, [](const Part& part) {
         return part.child->stale().any();
@@ -185,14 +213,18 @@ int flush_children(State& state, bool& everybody)
 
 int flush(State& state)
 {
-    bool everybody = false;
-    return flush_children(state, everybody);
+    return state.flush_turns.take(state.lock_deadline(), [&] {
+        bool everybody = false;
+        return flush_children(state, everybody);
+    });
 }
 
 bool flush_everybody(State& state)
 {
-    bool everybody = false;
-    return flush_children(state, everybody) == 0 && everybody;
+    bool everybody = false;  // and stays so if somebody else's flush was ours, too
+    const int error = state.flush_turns.take(
+        state.lock_deadline(), [&] { return flush_children(state, everybody); });
+    return error == 0 && everybody;
 }
 
 }  // namespace resilience::quorum

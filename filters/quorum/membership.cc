@@ -160,7 +160,7 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
         throw;
     }
     if (!content_is_equal) {
-        added->stale().set_all();
+        added->missed({0, state_.size});
     }
     const RangeLock::Guard guard = state_.lock_all();
     if (!guard) {
@@ -268,7 +268,7 @@ void QuorumDevice::assume_clean(const std::string& name)
     if (!child || !guard) {
         refuse("the requests in flight did not end in time: try again");
     }
-    child->stale().clear_all();
+    child->believe_all();
     child->resync_blocked = false;
 }
 
@@ -293,7 +293,7 @@ void QuorumDevice::make_stale(const std::string& name)
             refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
         }
     }
-    child->stale().set_all();
+    child->missed({0, state_.size});
 }
 
 }  // namespace resilience::quorum

@@ -103,7 +103,7 @@ int Settler::write_chosen(Answers& answers, ByteRange granule, const Buffer& cho
             continue;
         }
         failed++;
-        slot.child->may_have_written(granule);
+        slot.child->may_have_written(granule, slot.epoch, false);
         slot.child->missed(granule);
         state_.report_error(*slot.child, Fault::write, granule, slot.error);
     }
