@@ -76,7 +76,7 @@ std::uint64_t LastingDevice::size() const
 Capabilities LastingDevice::capabilities() const
 {
     Capabilities all = state_->expected.capabilities;
-    all.forgets_unflushed = true;  // also a file, now that it can come back
+    all.forgets_unflushed = !state_->is_path;
     return all;
 }
 
