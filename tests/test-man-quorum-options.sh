@@ -86,10 +86,10 @@ count=0
 while read -r command; do
     count=$((count + 1))
     for form in filter plugin; do
-        grep '^=item\|^B<blockdev' "$form.pod" | grep -q -F "B<$command>" || missing+=("$form: $command")
+        grep '^=item\|^B<blockdev' "$form.pod" | grep -F "B<$command>" > /dev/null || missing+=("$form: $command")
     done
     case $command in blockdev-snapshot*) continue ;; esac
-    printf '%s\n' "${commands[@]}" | grep -q -E " $command( |$)" || missing+=("example of $command")
+    printf '%s\n' "${commands[@]}" | grep -E " $command( |$)" > /dev/null || missing+=("example of $command")
 done < <("$nbdctl" disk.ctl query-commands --json |
     perl -MJSON::PP -e 'print "$_->{name}\n" for @{decode_json(join "", <STDIN>)}')
 [ $count -ge 15 ] || fail "the server has only $count commands"
