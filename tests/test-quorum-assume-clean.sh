@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# When all links break at once, no child is current in what had not been
-# flushed, and nobody can say who is right: reads fail until a person says so.
+# When all links break at once, and nothing is kept of what had not been flushed, no
+# child is current there, and nobody can say who is right: reads fail until a person
+# says so.
 . "${0%/*}/quorum-functions.sh"
 requires nbdkit qemu-io nbdcopy
 
@@ -9,7 +10,8 @@ for i in 0 1 2; do
     pattern_image "$tmpdir/img$i" 1M 0x00
     start_nbdkit "s$i" file "$tmpdir/img$i"
 done
-start_quorum q "$(uri_of s0)" "$(uri_of s1)" "$(uri_of s2)" quorum-timeout=2s
+start_quorum q "$(uri_of s0)" "$(uri_of s1)" "$(uri_of s2)" quorum-timeout=2s \
+    quorum-unflushed-limit=0
 watch_events q
 
 pattern_image "$tmpdir/new" 1M 0x77

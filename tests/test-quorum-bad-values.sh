@@ -30,6 +30,8 @@ for form in plugin filter; do
     bad quorum-timeout=soon 'such as 10s'
     bad quorum-resync-rate=-1 'size in bytes'
     bad quorum-resync-rate=1Q 'size in bytes'
+    bad quorum-unflushed-limit=-1 'size in bytes'
+    bad quorum-unflushed-limit=much 'size in bytes'
     bad quorum-name= 'letters, digits'
     bad 'quorum-name=a b' 'letters, digits'
     bad quorum-control= 'expects a path'

@@ -17,13 +17,32 @@ namespace {
 /// this time has passed since its link was lost.
 constexpr std::chrono::milliseconds settle_time{500};
 
+/// The granules that `range` touches, whole.
+ByteRange whole_granules(ByteRange range)
+{
+    return {range.begin - range.begin % stale_granularity,
+            (range.end + stale_granularity - 1) / stale_granularity * stale_granularity};
+}
+
+template <typename Action>
+void for_each_marked(const DirtyBitmap& marks, Action action)
+{
+    std::uint64_t at = 0;
+    while (const auto range = marks.next_marked(at, marks.size())) {
+        action(*range);
+        at = range->end;
+    }
+}
+
 }  // namespace
 
 Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
              Duration timeout, Clock& clock, std::vector<std::string> storage)
     : name_(std::move(name)), node_name_(std::move(node_name)), device_(std::move(device)),
       timeout_(timeout), clock_(clock), storage_(std::move(storage)), relapses_(timeout),
-      stale_(device_->size(), stale_granularity), unflushed_(device_->size(), stale_granularity)
+      stale_(device_->size(), stale_granularity), doubtful_(device_->size(), stale_granularity),
+      unflushed_(device_->size(), stale_granularity),
+      unflushed_unkept_(device_->size(), stale_granularity)
 {
 }
 
@@ -108,28 +127,106 @@ void Child::forgive()
     relapses_.forget();
 }
 
-void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
+void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable, bool kept)
 {
     if (!durable) {
-        unflushed_.mark(range);
+        (kept ? unflushed_ : unflushed_unkept_).mark(range);
     }
-    stale_.clear(range);
+    believe(range);
     // The order matters.  distrust_unflushed() first counts the epoch up and then makes
     // stale what is marked unflushed.  If it came before our mark, or between
     // the mark and the clear, the epoch tells.
     if (this->epoch() != epoch) {
-        stale_.set(range);
+        const std::lock_guard lock(trust_mutex_);
+        doubt(range, kept);
     }
+}
+
+void Child::may_have_written(ByteRange range, std::uint64_t epoch, bool kept)
+{
+    (kept ? unflushed_ : unflushed_unkept_).mark(range);
+    // That its link was lost is why it failed: it has this write or not.  Nothing of
+    // it is read before all have it.
+    if (kept && this->epoch() != epoch) {
+        const std::lock_guard lock(trust_mutex_);
+        doubt(range, true);
+    }
+}
+
+void Child::missed(ByteRange range, bool kept)
+{
+    const std::lock_guard lock(trust_mutex_);
+    doubt(range, kept);
+}
+
+/// What was wholly written.
+void Child::believe(ByteRange range)
+{
+    if (stale_.any()) {
+        const std::lock_guard lock(trust_mutex_);
+        doubtful_.clear(range);
+        stale_.clear(range);
+    }
+}
+
+void Child::believe_all()
+{
+    believe({0, device_->size()});
+}
+
+/// It is stale there; `kept`: for no other reason than that it may lack what is kept.
+/// Under trust_mutex_.
+void Child::doubt(ByteRange range, bool kept)
+{
+    const ByteRange all = whole_granules(range);
+    if (!kept) {
+        doubtful_.clear(all);
+    } else if (!stale_.any(all)) {
+        doubtful_.set(all);
+    } else {
+        for (std::uint64_t at = all.begin; at < all.end; at += stale_granularity) {
+            const ByteRange granule{at, at + stale_granularity};
+            if (!stale_.any(granule)) {
+                doubtful_.set(granule);
+            }
+        }
+    }
+    stale_.set(range);
+}
+
+/// All that is marked in the two.  Under trust_mutex_.
+void Child::doubt(const DirtyBitmap& kept, const DirtyBitmap& unkept)
+{
+    for_each_marked(kept, [&](ByteRange range) { doubt(range, true); });
+    for_each_marked(unkept, [&](ByteRange range) { doubt(range, false); });
 }
 
 Child::Flushing Child::flush_begins()
 {
     flushes_.fetch_add(1);
-    const std::uint64_t epoch = this->epoch();  // before the marks: see flush_failed()
-    return {epoch, unflushed_.take()};
+    const Replaying now = replay_begins();  // before the marks: see flush_failed()
+    return {now.epoch, now.given_up, unflushed_.take(), unflushed_unkept_.take()};
 }
 
-bool Child::flush_succeeded(const Flushing& flushing)
+/// What a flush has not made durable.
+void Child::put_back(const Flushing& flushing)
+{
+    const std::lock_guard lock(trust_mutex_);
+    UnflushedMap& unflushed = given_up_ == flushing.given_up ? unflushed_ : unflushed_unkept_;
+    unflushed.put_back(flushing.kept);
+    unflushed_unkept_.put_back(flushing.unkept);
+    // As in wrote(): lose_link() either finds the marks that are back, or
+    // has counted the epoch up before.
+    if (epoch() != flushing.epoch) {
+        DirtyBitmap kept = no_marks();
+        DirtyBitmap unkept = no_marks();
+        unflushed.copy_to(&unflushed == &unflushed_ ? kept : unkept, flushing.kept);
+        unflushed_unkept_.copy_to(unkept, flushing.unkept);
+        doubt(kept, unkept);
+    }
+}
+
+bool Child::flush_succeeded(const Flushing& flushing, bool* alone)
 {
     if (epoch() != flushing.epoch) {
         flush_failed(flushing, false);
@@ -138,8 +235,12 @@ bool Child::flush_succeeded(const Flushing& flushing)
     // A disk may have failed another flush before it did this one, and have said
     // all it had to say about lost writes there.  As long as such an answer may
     // come, the marks are kept for it.
-    if (flushes_.load() > 1 || owed() > 0) {
-        unflushed_.put_back(flushing.taken);
+    const bool others = flushes_.load() > 1 || owed() > 0;
+    if (others) {
+        put_back(flushing);
+    }
+    if (alone) {
+        *alone = !others;
     }
     flushes_.fetch_sub(1);
     return true;
@@ -148,13 +249,9 @@ bool Child::flush_succeeded(const Flushing& flushing)
 void Child::flush_failed(const Flushing& flushing, bool distrust)
 {
     flushes_.fetch_sub(1);
-    unflushed_.put_back(flushing.taken);
+    put_back(flushing);
     if (distrust) {
         distrust_unflushed();
-    } else if (epoch() != flushing.epoch) {
-        // As in wrote(): lose_link() either finds the marks that are back, or
-        // has counted the epoch up before.
-        unflushed_.copy_to(stale_, flushing.taken);
     }
 }
 
@@ -163,7 +260,47 @@ void Child::flush_failed(const Flushing& flushing, bool distrust)
 void Child::distrust_unflushed()
 {
     epoch_.fetch_add(1, std::memory_order_acq_rel);
-    unflushed_.copy_to(stale_);
+    const std::lock_guard lock(trust_mutex_);
+    DirtyBitmap kept = no_marks();
+    DirtyBitmap unkept = no_marks();
+    unflushed_.copy_to(kept);
+    unflushed_unkept_.copy_to(unkept);
+    doubt(kept, unkept);
+}
+
+void Child::give_up_kept()
+{
+    const std::lock_guard lock(trust_mutex_);
+    given_up_++;
+    doubtful_.clear_all();
+    unflushed_unkept_.put_back(unflushed_.take());
+}
+
+Child::Replaying Child::replay_begins() const
+{
+    const std::lock_guard lock(trust_mutex_);
+    return {epoch(), given_up_};
+}
+
+void Child::replayed(ByteRange range, const Replaying& replaying)
+{
+    const std::lock_guard lock(trust_mutex_);
+    if (given_up_ != replaying.given_up) {
+        unflushed_unkept_.mark(range);
+        return;
+    }
+    unflushed_.mark(range);
+    // After the mark, as in wrote(): a link that is lost from now on finds it.
+    if (epoch() != replaying.epoch) {
+        return;
+    }
+    for (std::uint64_t at = range.begin; at < range.end; at += stale_granularity) {
+        const ByteRange granule{at, std::min(at + stale_granularity, range.end)};
+        if (doubtful_.any(granule)) {
+            doubtful_.clear(granule);
+            stale_.clear(granule);
+        }
+    }
 }
 
 void Child::lose_link()

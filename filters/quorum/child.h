@@ -12,6 +12,10 @@
 //              comes back (a server that restarts), it may have forgotten that,
 //              so all of this becomes stale.
 //
+// Where all that it may lack is kept (unflushed_data.h), what is stale is *doubtful*:
+// it needs no other child to be believed again, only that what is kept is written once
+// more (replay.h).
+//
 // A request that was abandoned stays *owed*: the child may still carry it out
 // whenever it wakes up.  A child that is not online comes back only when nothing
 // at all is in flight to it, or an old write could land on top of a copy.
@@ -136,37 +140,57 @@ public:
 
     // ---- what it holds
 
-    DirtyBitmap& stale() { return stale_; }
     const DirtyBitmap& stale() const { return stale_; }
+    /// The part of it that a replay makes good.
+    const DirtyBitmap& doubtful() const { return doubtful_; }
 
     /// Counts how often it may have forgotten what was not flushed (the links
     /// it has lost); taken before a request is sent.
     std::uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
     /// It carried out a write of `range` that was sent in `epoch`; `durable`:
-    /// it cannot forget it.  Clears the staleness of what was wholly written.
-    void wrote(ByteRange range, std::uint64_t epoch, bool durable);
-    /// It missed a write of `range`.
-    void missed(ByteRange range) { stale_.set(range); }
-    /// A write of `range` may have changed it, although it failed or came too
-    /// late: what can be read there now may be forgotten.
-    void may_have_written(ByteRange range) { unflushed_.mark(range); }
+    /// it cannot forget it; `kept`: it will be among the UnflushedData.  Clears the
+    /// staleness of what was wholly written.
+    void wrote(ByteRange range, std::uint64_t epoch, bool durable, bool kept = false);
+    /// It missed a write of `range`; `kept`: as for wrote().
+    void missed(ByteRange range, bool kept = false);
+    /// A write of `range` that was sent in `epoch` may have changed it, although it
+    /// failed or came too late: what can be read there now may be forgotten.
+    void may_have_written(ByteRange range, std::uint64_t epoch, bool kept);
+    /// All that it holds is right.
+    void believe_all();
 
     /// What a flush is to make durable.
     struct Flushing {
         std::uint64_t epoch = 0;
-        UnflushedMap::Taken taken;
+        std::uint64_t given_up = 0;
+        UnflushedMap::Taken kept;
+        UnflushedMap::Taken unkept;
     };
     /// Call before a flush is sent, and one of the other two after it.
     Flushing flush_begins();
     /// It succeeded.  Returns false if that says nothing, because the link was
-    /// lost since it began; then it has failed.
-    bool flush_succeeded(const Flushing& flushing);
+    /// lost since it began; then it has failed.  `alone`, if given: what it was to
+    /// make durable surely is.
+    bool flush_succeeded(const Flushing& flushing, bool* alone = nullptr);
     /// It failed.  `distrust`: on this child alone.  A disk that fails a flush
     /// may have dropped what it was to make durable and still answer reads from
     /// its cache: what was written since the last flush cannot be trusted.
     void flush_failed(const Flushing& flushing, bool distrust);
     /// It may have forgotten all that was not flushed.
     void distrust_unflushed();
+
+    /// What is kept now will not be kept any more: what is doubtful is stale for
+    /// good, and what is unflushed will be so if it is forgotten.
+    void give_up_kept();
+    /// Call before what is kept is looked up for a replay.
+    struct Replaying {
+        std::uint64_t epoch = 0;
+        std::uint64_t given_up = 0;
+    };
+    Replaying replay_begins() const;
+    /// All that is kept of `range`, whole granules, has been written to it again.
+    /// The caller holds the range since replay_begins().
+    void replayed(ByteRange range, const Replaying& replaying);
 
     // ---- resync
 
@@ -181,6 +205,11 @@ private:
     bool may_come_back(TimePoint now, bool needed);
     std::string note_fall();
     void lose_link();
+    void believe(ByteRange range);
+    void doubt(ByteRange range, bool kept);
+    void doubt(const DirtyBitmap& kept, const DirtyBitmap& unkept);
+    DirtyBitmap no_marks() const { return {stale_.size(), stale_.granularity()}; }
+    void put_back(const Flushing& flushing);
 
     const std::string name_;
     const std::string node_name_;
@@ -202,7 +231,13 @@ private:
     std::atomic<int> flushes_{0};  ///< begun, not concluded
     std::atomic<std::uint64_t> epoch_{0};
     DirtyBitmap stale_;
-    UnflushedMap unflushed_;
+    /// Serialises what is not a single bit: why something is stale, and whether what
+    /// is unflushed is kept.
+    mutable std::mutex trust_mutex_;
+    DirtyBitmap doubtful_;           ///< under trust_mutex_; what is in it is stale
+    std::uint64_t given_up_ = 0;     ///< how often; under trust_mutex_
+    UnflushedMap unflushed_;         ///< what is kept
+    UnflushedMap unflushed_unkept_;
 };
 
 using ChildPtr = std::shared_ptr<Child>;

@@ -6,6 +6,10 @@
 // It is not enough to count the children that flushed: a write may have been
 // acknowledged by children 0 and 1, and the flush by 0 and 2.  So a child
 // counts, for each 64 KiB, only if it is not stale there.
+//
+// A flush that succeeded also ends what is kept of the writes before it
+// (unflushed_data.h): whoever has them durable needs them no more, and whoever has not
+// can be copied to from those.
 
 #include <algorithm>
 #include <cerrno>
@@ -25,7 +29,9 @@ struct Part {
     /// Where it was stale when the flush began, as words of its bitmap; empty
     /// if nowhere.  What is copied to it from then on is not flushed.
     std::vector<std::uint64_t> stale;
+    bool doubtful = false;  ///< anywhere, when the flush began
     int error = 0;
+    bool alone = false;  ///< no other flush makes this one's success doubtful
 
     /// Where it was stale, or is now.
     std::uint64_t missing(std::size_t index) const
@@ -93,7 +99,8 @@ std::vector<Part> begin(const Children& children)
     parts.reserve(children.size());
     for (const ChildPtr& child : children) {
         child->counters.flushes.fetch_add(1, std::memory_order_relaxed);
-        parts.push_back({child, child->flush_begins(), words_of(child->stale()), 0});
+        parts.push_back({child, child->flush_begins(), words_of(child->stale()),
+                         child->doubtful().any()});
     }
     return parts;
 }
@@ -116,9 +123,22 @@ std::vector<Slot> send(State& state, const std::vector<Part>& parts)
     return fan.slots();
 }
 
-}  // namespace
+/// After a flush that succeeded: nobody needs any more what was kept until `sequence`.
+void end_keeping(State& state, const std::vector<Part>& parts, std::uint64_t sequence)
+{
+    // Before it is dropped.
+    for (const ChildPtr& child : state.children()) {
+        const bool durable = std::ranges::any_of(parts, [&](const Part& part) {
+            return part.child == child && part.error == 0 && !part.doubtful;
+        });
+        if (!durable) {
+            child->give_up_kept();
+        }
+    }
+    state.unflushed.drop_until(sequence);
+}
 
-int flush(State& state)
+int flush_all(State& state)
 {
     const RangeLock::Guard guard = state.lock_lane();
     if (!guard) {
@@ -128,6 +148,7 @@ int flush(State& state)
     if (children.size() < state.threshold()) {
         return EIO;
     }
+    const std::uint64_t sequence = state.unflushed.sequence();  // before the marks are taken
     std::vector<Part> parts = begin(children);
     const std::vector<Slot> slots = send(state, parts);
 
@@ -135,7 +156,7 @@ int flush(State& state)
     for (std::size_t i = 0; i < parts.size(); i++) {
         Part& part = parts[i];
         part.error = slots[i].error;
-        if (part.error == 0 && !part.child->flush_succeeded(part.flushing)) {
+        if (part.error == 0 && !part.child->flush_succeeded(part.flushing, &part.alone)) {
             part.error = ENOTCONN;
         }
         errors.push_back(part.error);
@@ -152,7 +173,19 @@ int flush(State& state)
             parts[i].child->flush_failed(parts[i].flushing, success && !slots[i].abandoned);
         }
     }
+    const bool alone = std::ranges::all_of(
+        parts, [](const Part& part) { return part.error != 0 || part.alone; });
+    if (success && alone) {
+        end_keeping(state, parts, sequence);
+    }
     return success ? 0 : vote_on_errors(errors);
+}
+
+}  // namespace
+
+int flush(State& state)
+{
+    return state.flush_turns.take(state.lock_deadline(), [&] { return flush_all(state); });
 }
 
 }  // namespace resilience::quorum

@@ -131,7 +131,7 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
         throw;
     }
     if (!content_is_equal) {
-        added->stale().set_all();
+        added->missed({0, state_.size});
     }
     const RangeLock::Guard guard = state_.lock_all();
     if (!guard) {
@@ -208,7 +208,7 @@ void QuorumDevice::assume_clean(const std::string& name)
     if (!child || !guard) {
         refuse("the requests in flight did not end in time: try again");
     }
-    child->stale().clear_all();
+    child->believe_all();
     child->resync_blocked = false;
 }
 
@@ -224,7 +224,7 @@ void QuorumDevice::make_stale(const std::string& name)
                            child->node_name(), state_.threshold()));
     }
     check_dispensable(*child);
-    child->stale().set_all();
+    child->missed({0, state_.size});
 }
 
 }  // namespace resilience::quorum

@@ -87,6 +87,8 @@ QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
         {"quorum-read-only", takes::truth(options_.read_only), "Open the children read-only"},
         {"quorum-resync-rate", takes::size(options_.resync_rate),
          "Bytes per second (default 0: no limit)"},
+        {"quorum-unflushed-limit", takes::size(options_.unflushed_limit),
+         "Memory for writes that a server may forget (default 64M)"},
         control().parameter("quorum-control"),
         {"quorum-name", takes::name(options_.name), "What events call the quorum"},
     });

@@ -32,6 +32,8 @@ struct Options {
     bool read_only = false;          ///< children are opened read-only
     std::chrono::milliseconds timeout{10000};  ///< how long a child may take
     std::uint64_t resync_rate = 0;             ///< bytes per second; 0: no limit
+    /// Bytes of memory for what was written since the last flush; 0: nothing is kept.
+    std::uint64_t unflushed_limit = 64 << 20;
 
     /// Checks the settings against each other and fills in the threshold.
     /// Throws SetupError (with QEMU's texts where QEMU has the same rule).

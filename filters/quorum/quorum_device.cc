@@ -20,6 +20,7 @@ namespace {
 constexpr std::chrono::milliseconds housekeeping_interval{50};
 constexpr std::chrono::milliseconds idle_interval{100};
 constexpr std::chrono::milliseconds shortest_goodbye{100};
+constexpr std::chrono::seconds retry_flush_after{1};
 
 std::uint64_t common_size(const std::vector<NewChild>& children)
 {
@@ -236,7 +237,19 @@ bool QuorumDevice::work()
         }
         more = true;
     }
+    more = flush_in_background() || more;
     return resync_.step() || more;
+}
+
+/// As a client would, when it does not: what is kept until a flush is bounded.
+bool QuorumDevice::flush_in_background()
+{
+    if (!state_.unflushed.wants_flush() || state_.clock.now() < flush_not_before_) {
+        return false;
+    }
+    const bool flushed = flush(state_) == 0;
+    flush_not_before_ = flushed ? TimePoint{} : state_.clock.now() + retry_flush_after;
+    return flushed;
 }
 
 std::optional<TimePoint> QuorumDevice::housekeeping_turn()

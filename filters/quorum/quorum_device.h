@@ -92,6 +92,7 @@ public:
     bool work();
 
 private:
+    bool flush_in_background();
     int read(Request& request);
     int read_as_one(Request& request);
     int read_in_parts(Request& request);
@@ -116,6 +117,7 @@ private:
     std::size_t next_index_ = 0;  // of the next child's name; under membership_changes_
 
     std::mutex work_mutex_;  // one thread resyncs at a time
+    TimePoint flush_not_before_{};  // by ourselves
     /// Seen by the threads before the devices are stopped: what these fail from
     /// then on is no fault.
     std::atomic<bool> stopping_{false};

@@ -117,32 +117,70 @@ ResyncStatus resync_status(const Child& child)
 
 bool Resync::step()
 {
+    const Children children = state_.snapshot();
+    // First, since others may be copied from who is believed again by that.
+    if (replay_to_all(children)) {
+        return true;
+    }
     if (state_.clock.now() < next_copy_) {
         return false;
     }
     bool again = false;
-    for (const ChildPtr& child : state_.snapshot()) {
+    for (const ChildPtr& child : children) {
         again = step_child(child) || again;
+    }
+    return again;
+}
+
+bool Resync::wanted(const Child& child) const
+{
+    return child.online() && child.resync_mode == ResyncMode::automatic &&
+           (child.resync_total != 0 || child.stale().any());
+}
+
+void Resync::begin(Child& child)
+{
+    if (child.resync_total == 0) {
+        progress_[child.name()] = {};
+        child.resync_total = child.stale().marked_bytes();
+        state_.observer.resync_started(child, child.resync_total);
+    }
+}
+
+/// The rate limit is for the sake of clients: not where they wait for just this.
+bool Resync::replay_to_all(const Children& children)
+{
+    const auto current =
+        std::ranges::count_if(children, [](const ChildPtr& child) { return child->current(); });
+    const bool urgent = static_cast<std::size_t>(current) < state_.threshold();
+    bool again = false;
+    for (const ChildPtr& child : children) {
+        if (!wanted(*child) || !child->doubtful().any()) {
+            continue;
+        }
+        begin(*child);
+        if (!urgent && state_.clock.now() < next_copy_) {
+            continue;
+        }
+        const auto bytes = replay_.step(child, urgent ? child->doubtful().size() : largest_piece());
+        again = again || bytes;
+        if (bytes && !urgent) {
+            pay_for(*bytes);
+        }
     }
     return again;
 }
 
 bool Resync::step_child(const ChildPtr& child)
 {
-    const bool under_way = child->resync_total != 0;
-    if (!child->online() || child->resync_mode != ResyncMode::automatic ||
-        (!under_way && !child->stale().any())) {
+    if (!wanted(*child)) {
         return false;
     }
     Progress& progress = progress_[child->name()];
     if (state_.clock.now() < progress.not_before) {
         return false;
     }
-    if (!under_way) {
-        progress = {};
-        child->resync_total = child->stale().marked_bytes();
-        state_.observer.resync_started(*child, child->resync_total);
-    }
+    begin(*child);
     const std::optional<Piece> piece = next_piece(*child, progress);
     if (!piece) {
         return finish(child, progress);

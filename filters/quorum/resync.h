@@ -27,6 +27,7 @@
 
 #include "common/device/buffer_pool.h"
 #include "filters/quorum/answers.h"
+#include "filters/quorum/replay.h"
 #include "filters/quorum/state.h"
 
 namespace resilience::quorum {
@@ -46,7 +47,7 @@ ResyncStatus resync_status(const Child& child);
 
 class Resync {
 public:
-    explicit Resync(State& state) : state_(state) {}
+    explicit Resync(State& state) : state_(state), replay_(state) {}
 
     /// Does a piece of work, if there is any: copies one range, or ends the
     /// resync of a child.  Returns whether it is worth calling again soon.
@@ -70,6 +71,9 @@ private:
     };
     enum class Copied { done, blocked, failed, no_hole };
 
+    bool wanted(const Child& child) const;
+    void begin(Child& child);
+    bool replay_to_all(const Children& children);
     bool step_child(const ChildPtr& child);
     bool finish(const ChildPtr& child, Progress& progress);
     std::optional<Piece> next_piece(const Child& child, Progress& progress);
@@ -82,6 +86,7 @@ private:
     void pay_for(std::uint64_t bytes);
 
     State& state_;
+    Replay replay_;
     std::map<std::string, Progress> progress_;
     TimePoint next_copy_{};
 };

@@ -17,8 +17,8 @@ constexpr std::size_t most_heals = 1024;
 }  // namespace
 
 State::State(Options settled, std::uint64_t bytes, Observer& told, Clock& time)
-    : options(std::move(settled)), size(bytes), clock(time), observer(told), range_lock_(time),
-      slowest_(options.timeout)
+    : options(std::move(settled)), size(bytes), clock(time), observer(told),
+      flush_turns(time), unflushed(options.unflushed_limit), range_lock_(time), slowest_(options.timeout)
 {
 }
 
@@ -31,10 +31,20 @@ TimePoint State::lock_deadline() const
 
 RangeLock::Guard State::lock(ByteRange range, LockMode mode)
 {
+    return lock(range, mode, lock_deadline());
+}
+
+RangeLock::Guard State::try_lock(ByteRange range, LockMode mode)
+{
+    return lock(range, mode, clock.now());
+}
+
+RangeLock::Guard State::lock(ByteRange range, LockMode mode, TimePoint deadline)
+{
     const std::uint64_t alignment = alignment_;
     const std::uint64_t begin = range.begin - range.begin % alignment;
     const std::uint64_t end = range.end + (alignment - range.end % alignment) % alignment;
-    return range_lock_.acquire(begin, end, mode, lock_deadline());
+    return range_lock_.acquire(begin, end, mode, deadline);
 }
 
 Children State::voters(ByteRange range) const
@@ -71,6 +81,9 @@ void State::replace_children(Children children)
         const std::uint64_t block = child->device().block_limits().minimum;
         alignment_ = std::max(alignment_.load(), block);
         slowest_ = std::max(slowest_.load(), child->timeout());
+        if (child->device().capabilities().forgets_unflushed && options.unflushed_limit != 0) {
+            keeps_unflushed_ = true;
+        }
     }
 }
 
@@ -123,6 +136,14 @@ void State::on_heal(std::function<void()> wake)
 {
     const std::lock_guard lock(heal_mutex_);
     heal_wanted_ = std::move(wake);
+}
+
+void State::wake_worker()
+{
+    const std::lock_guard lock(heal_mutex_);
+    if (heal_wanted_) {
+        heal_wanted_();
+    }
 }
 
 std::vector<ByteRange> State::take_heals()

@@ -21,8 +21,10 @@
 #include "common/device/request.h"
 #include "common/thread/clock.h"
 #include "filters/quorum/child.h"
+#include "filters/quorum/flush_turns.h"
 #include "filters/quorum/observer.h"
 #include "filters/quorum/options.h"
+#include "filters/quorum/unflushed_data.h"
 
 namespace resilience::quorum {
 
@@ -43,8 +45,11 @@ public:
     /// rewrites whole blocks touches its neighbours.  False guard after a
     /// deadline that only a bug can reach.
     RangeLock::Guard lock(ByteRange range, LockMode mode);
+    /// The same, only if nobody is there.
+    RangeLock::Guard try_lock(ByteRange range, LockMode mode);
     RangeLock::Guard lock_lane() { return range_lock_.acquire_lane(lock_deadline()); }
     RangeLock::Guard lock_all() { return range_lock_.acquire_all(lock_deadline()); }
+    TimePoint lock_deadline() const;
 
     // ---- children; the caller holds a guard
 
@@ -58,6 +63,13 @@ public:
 
     /// A copy of the list for those that hold no guard (status, housekeeping).
     Children snapshot() const;
+
+    // ---- what children may forget
+
+    FlushTurns flush_turns;
+    UnflushedData unflushed;
+    /// Whether there is, or was, a child that can forget.
+    bool keeps_unflushed() const { return keeps_unflushed_.load(std::memory_order_relaxed); }
 
     // ---- reports
 
@@ -73,11 +85,13 @@ public:
     /// completion.
     void heal_later(ByteRange range);
     std::vector<ByteRange> take_heals();
-    /// Called when there is one, on any thread; must not block.  Null: not any more.
+    /// Called when there is one, or wake_worker() is called, on any thread; must not
+    /// block.  Null: not any more.
     void on_heal(std::function<void()> wake);
+    void wake_worker();
 
 private:
-    TimePoint lock_deadline() const;
+    RangeLock::Guard lock(ByteRange range, LockMode mode, TimePoint deadline);
 
     std::atomic<TimePoint> measure_at_{TimePoint{}};
     RangeLock range_lock_;
@@ -86,6 +100,7 @@ private:
     // only grow, so it does not matter whether a change is seen in time.
     std::atomic<std::uint64_t> alignment_{1};
     std::atomic<Duration> slowest_;
+    std::atomic<bool> keeps_unflushed_{false};  // once it does, it goes on
     mutable std::mutex snapshot_mutex_;
     std::mutex heal_mutex_;
     std::vector<ByteRange> heals_;

@@ -11,6 +11,8 @@
 //     undefined by the protocol, but its neighbours in the same 64 KiB are not:
 //     marking would leave fewer than `threshold` believable copies of them, and
 //     turn one failed sector into lost data.
+//     But what is kept for a child that may forget it (unflushed_data.h) is written again
+//     to those whose link was lost meanwhile, or before: all are to have the same.
 //   * A write that cannot succeed, because too few children are there, is not
 //     sent to any.
 
@@ -39,16 +41,22 @@ public:
 
     std::shared_ptr<Request> make()
     {
-        if (request_.op == Op::write && !data_.memory) {
-            data_ = take_buffer(request_.length);
-            std::memcpy(data_.span().data(), request_.from.data(), request_.length);
-        }
         auto owned = std::make_shared<Request>(request_);
-        if (data_.memory) {
+        if (data().memory) {
             owned->from = data_.span();
             owned->owner = data_.memory;
         }
         return owned;
+    }
+
+    /// Without memory unless it is a write.
+    const Buffer& data()
+    {
+        if (request_.op == Op::write && !data_.memory) {
+            data_ = take_buffer(request_.length);
+            std::memcpy(data_.span().data(), request_.from.data(), request_.length);
+        }
+        return data_;
     }
 
 private:
@@ -57,9 +65,8 @@ private:
 };
 
 /// Sends to all, and waits.
-void send_to_all(Fanout& fan, const Children& children, Request& request)
+void send_to_all(Fanout& fan, const Children& children, Request& request, OwnedRequests& owned)
 {
-    OwnedRequests owned(request);
     fan.measure();
     for (const ChildPtr& child : children) {
         child->counters.writes.fetch_add(1, std::memory_order_relaxed);
@@ -102,9 +109,28 @@ bool settle_fast_zero(State& state, std::vector<Slot>& slots, const Request& req
     return false;
 }
 
+/// Keeps the change for children that may forget it (unflushed_data.h); if that is not
+/// possible they have to be copied to.  Returns whether keep() is to follow, when it
+/// has been noted what each child did: a flush in between takes the notes, and leaves
+/// what is kept.
+bool may_keep(State& state, const Request& request)
+{
+    return state.keeps_unflushed() &&
+           state.unflushed.admit(range_of(request), request.op == Op::write);
+}
+
+void keep(State& state, const Request& request, OwnedRequests& owned)
+{
+    const bool before = state.unflushed.wants_flush();
+    state.unflushed.put(range_of(request), owned.data());
+    if (!before && state.unflushed.wants_flush()) {
+        state.wake_worker();
+    }
+}
+
 /// Takes note of what each child did; returns 0 or the voted errno.
 int conclude(State& state, const Request& request, const std::vector<Slot>& slots,
-             const Children& absent)
+             const Children& absent, bool kept)
 {
     const ByteRange range = range_of(request);
     std::vector<int> errors;
@@ -119,22 +145,26 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
     const bool acknowledged = successes >= state.threshold();
     for (const Slot& slot : slots) {
         if (slot.error == 0) {
-            slot.child->wrote(range, slot.epoch, request.flags.fua);
+            slot.child->wrote(range, slot.epoch, request.flags.fua, kept);
             continue;
         }
         // A part of it may be there.  If that is read, and believed (the write
         // failed as a whole, so either content is right), then it must not be
         // forgotten unnoticed.
-        slot.child->may_have_written(range);
+        slot.child->may_have_written(range, slot.epoch, kept);
         if (acknowledged) {
-            slot.child->missed(range);
+            slot.child->missed(range, kept);
         }
     }
     if (acknowledged) {
         for (const ChildPtr& child : absent) {
-            child->missed(range);
+            child->missed(range, kept);
         }
         return 0;
+    }
+    // Others may have it, or get it by a replay: then those that were away are to get it.
+    for (std::size_t i = 0; kept && i < absent.size(); i++) {
+        absent[i]->missed(range, true);
     }
     state.report_failure(range);
     return vote_on_errors(errors);
@@ -155,11 +185,17 @@ int modify_piece(State& state, FastestReader& fastest, Request& request)
         return EIO;
     }
     Fanout fan(state.clock, children.size());
-    send_to_all(fan, children, request);
+    OwnedRequests owned(request);
+    send_to_all(fan, children, request, owned);
     if (request.flags.fast_zero && settle_fast_zero(state, fan.slots(), request)) {
         return ENOTSUP;
     }
-    return conclude(state, request, fan.slots(), absent);
+    const bool kept = may_keep(state, request);
+    const int error = conclude(state, request, fan.slots(), absent, kept);
+    if (kept) {
+        keep(state, request, owned);
+    }
+    return error;
 }
 
 }  // namespace
