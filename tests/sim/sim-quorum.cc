@@ -45,6 +45,10 @@ const std::vector<Config>& configurations()
         {"3-2-excess", 3, 2, ReadPattern::quorum, false, true},
         {"3-2-rewrite-excess", 3, 2, ReadPattern::quorum, true, true},
         {"5-3-fastest-excess", 5, 3, ReadPattern::fastest, true, true},
+        {"3-2-outages", 3, 2, ReadPattern::quorum, true, false, Outages::links},
+        {"5-3-fastest-outages", 5, 3, ReadPattern::fastest, true, false, Outages::links},
+        {"3-2-forget", 3, 2, ReadPattern::quorum, true, false, Outages::forget},
+        {"5-3-forget", 5, 3, ReadPattern::quorum, true, false, Outages::forget},
     };
     return all;
 }

@@ -32,6 +32,8 @@ constexpr auto timeout = std::chrono::milliseconds(400);
 constexpr Duration working_time = 6s;
 /// After the last fault all children must be equal within this time.
 constexpr Duration convergence_time = 30s;
+/// After the end of an outage of all links clients must be able to work again.
+constexpr Duration recovery_time = 5s;
 /// A child that falls sick costs whoever asks it one timeout, and is not asked
 /// again.  But a repair or a copy asks, and then writes, and holds its range
 /// meanwhile; so a request can meet two timeouts before it has its range, two
@@ -55,6 +57,8 @@ private:
     std::shared_ptr<SimulatedDevice> make_device();
     void strike(const PlannedFault& fault);
     void strike_disk(SimulatedDevice& device, const PlannedFault& fault);
+    void plan_outages();
+    void lose_all_links(bool forget, Duration lasts);
 
     void client();
     void one_operation();
@@ -75,6 +79,7 @@ private:
 
     void say(const std::string& what) { told_.say(outcome_, what); }
     void fail(const std::string& what) { told_.fail(outcome_, what); }
+    bool outages() const { return config_.outages != Outages::none; }
     bool past_work() const { return told_.elapsed() > working_time; }
 
     const Config config_;
@@ -93,13 +98,16 @@ private:
 
 Simulation::Simulation(const Config& config, std::uint64_t seed, bool verbose)
     : config_(config), world_(seed), told_(world_, verbose),
-      witness_(world_, config.excess, [this](const std::string& what) { fail(what); })
+      witness_(world_, config.excess || outages(), [this](const std::string& what) { fail(what); })
 {
     quorum::Options options;
     options.threshold = config.threshold;
     options.read_pattern = config.pattern;
     options.rewrite_corrupted = config.rewrite;
     options.timeout = timeout;
+    if (!outages() && world_.random().one_in(2)) {
+        options.unflushed_limit = world_.random().below(100 << 10);
+    }
     options.settle(config.children);
     std::vector<quorum::NewChild> children;
     for (std::size_t i = 0; i < config.children; i++) {
@@ -173,6 +181,37 @@ void Simulation::strike_disk(SimulatedDevice& device, const PlannedFault& fault)
         world_.after(fault.lasts, [&device] { device.return_link(); });
         break;
     default: break;
+    }
+}
+
+void Simulation::plan_outages()
+{
+    for (std::uint64_t i = 1 + world_.random().below(3); i > 0; i--) {
+        const bool forget = config_.outages == Outages::forget;
+        const Duration lasts = world_.random().duration(1ms, 1500ms);
+        world_.after(world_.random().duration(100ms, working_time),
+                     [this, forget, lasts] { lose_all_links(forget, lasts); });
+    }
+}
+
+void Simulation::lose_all_links(bool forget, Duration lasts)
+{
+    say(fmt::format("all links are lost{}", forget ? ", and all servers forget" : ""));
+    outcome_.faults++;
+    for (const auto& device : devices_) {
+        if (device->stopped() || device->local() || device->link_lost()) {
+            continue;
+        }
+        const auto lose = [device, forget] {
+            if (!device->link_lost()) {
+                device->lose_link(forget);
+            }
+        };
+        // All at once, or when what is on its way is on its way.
+        world_.after(world_.random().one_in(2) ? Duration{0} : world_.random().duration(0us, 60ms),
+                     lose);
+        world_.after(100ms + lasts + world_.random().duration(0us, 300ms),
+                     [device] { device->return_link(); });
     }
 }
 
@@ -275,7 +314,7 @@ void Simulation::check_answer(const Request& request, int error, Duration took,
                          request.length,
                          std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
     }
-    if (error != 0 && !config_.excess) {
+    if (error != 0 && !config_.excess && !outages()) {
         fail(fmt::format("{} of {}+{} failed within the promise: {}", to_string(request.op),
                          request.offset, request.length, std::strerror(error)));
     }
@@ -317,6 +356,9 @@ void Simulation::operations_by_hand()
 {
     while (!past_work() && outcome_.violation.empty()) {
         world_.sleep(world_.random().duration(100ms, 2500ms));
+        if (outages()) {
+            continue;
+        }
         try {
             operate();
         } catch (const std::runtime_error& refused) {
@@ -407,7 +449,10 @@ void Simulation::whole_disk(Op op, std::uint64_t piece)
         } else {
             request.from = memory;
         }
-        carry_out(request);
+        if (carry_out(request) != 0 && outages()) {
+            fail(fmt::format("{} of {}+{} fails, and all links are back", to_string(op), offset,
+                             request.length));
+        }
     }
 }
 
@@ -440,6 +485,10 @@ void Simulation::converge()
         });
         whole_disk(Op::write, granule);
     }
+    if (outages()) {
+        world_.sleep(recovery_time);
+        whole_disk(Op::read, 4096);
+    }
     bool whole = wait_until_whole(limit);
     if (whole && heals) {
         whole_disk(Op::read, 4096);
@@ -470,6 +519,9 @@ Outcome Simulation::run(const std::vector<PlannedFault>& faults)
                 strike(fault);
             }
         });
+    }
+    if (outages()) {
+        plan_outages();
     }
     const std::size_t clients = 1 + world_.random().below(5);
     clients_left_ = clients + 1;
@@ -512,7 +564,7 @@ std::vector<PlannedFault> plan_faults(const Config& config, std::uint64_t seed)
 {
     constexpr int errors[] = {EIO, ENOSPC, EPERM};
     Random random(~seed);
-    std::vector<PlannedFault> faults(random.between(4, 40));
+    std::vector<PlannedFault> faults(config.outages == Outages::none ? random.between(4, 40) : 0);
     for (PlannedFault& fault : faults) {
         fault.time = random.duration(10ms, working_time - 500ms);
         fault.child = random.below(config.children + random.below(3));

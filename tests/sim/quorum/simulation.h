@@ -14,6 +14,14 @@
 
 namespace resilience::sim {
 
+/// All connections are lost at once, now and then.  Requests fail then, but nothing that
+/// was acknowledged is lost, and clients can work again soon.  Nothing else goes wrong.
+enum class Outages : std::uint8_t {
+    none,
+    links,   ///< the servers live
+    forget,  ///< the servers forget what was not flushed
+};
+
 struct Config {
     std::string name;
     std::size_t children = 3;
@@ -21,6 +29,7 @@ struct Config {
     quorum::ReadPattern pattern = quorum::ReadPattern::quorum;
     bool rewrite = false;
     bool excess = false;  ///< more faults than the promise covers; see fault_atlas.h
+    Outages outages = Outages::none;
 };
 
 /// Something that goes wrong at a certain time.  It does so only if the atlas
