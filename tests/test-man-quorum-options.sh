@@ -52,7 +52,7 @@ for form in filter plugin; do
         case $line in
             nbdctl* | *.example*) continue ;;  # below; a host that does not exist
         esac
-        rm -f disk.sock
+        rm -f disk.sock ./*.quorum # each is a set of its own
         ok "$form: $line" timeout 60 bash -c "$(declare -f run_example); run_example \"\$1\"" \
             run "$(runnable <<< "$line")"
         count=$((count + 1))
@@ -68,6 +68,7 @@ is "${commands[*]}" "$(grep '^nbdctl' filter.examples | paste -s -d ' ')" \
     "both pages have the same commands"
 # Holes would be filled at once.
 for image in a b c; do head -c 1M /dev/zero | tr '\0' A > $image.img; done
+rm -f ./*.quorum
 start_nbdkit disk "$quorum_plugin" quorum-child.a=a.img quorum-child.b=b.img \
     quorum-child.c=c.img quorum-control=disk.ctl quorum-resync-rate=512K
 PATH=${nbdctl%/*}:$PATH
