@@ -17,7 +17,8 @@ forgetful()
 
 three_images 8M 0x10
 forgetful
-start_quorum q "$(uri_of one)" "$(uri_of two)" "$(uri_of three)" quorum-timeout=3s
+start_quorum q "$(uri_of one)" "$(uri_of two)" "$(uri_of three)" quorum-timeout=3s \
+    quorum-unflushed-limit=64M
 watch_events q
 ok "a write that is flushed" qemu_io q -c 'write -P 0x11 0 1M' -c flush
 ok "writes that are not" write_unflushed q 'write -P 0x12 512k 1M' 'write -P 0x13 516k 4k' \

@@ -89,7 +89,7 @@ QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
         {"quorum-resync-rate", takes::size(options_.resync_rate),
          "Bytes per second (default 0: no limit)"},
         {"quorum-unflushed-limit", takes::size(options_.unflushed_limit),
-         "Memory for writes that a server may forget (default 64M)"},
+         "Memory for writes that a server may forget (default 0: none)"},
         {"quorum-memory",
          {"auto|none|<SPEC>", "auto", [this](const Given& given) { set_memory(given); }, ""},
          "Where the members' states are kept (may be repeated)"},

@@ -33,7 +33,7 @@ struct Options {
     std::chrono::milliseconds timeout{10000};  ///< how long a child may take
     std::uint64_t resync_rate = 0;             ///< bytes per second; 0: no limit
     /// Bytes of memory for what was written since the last flush; 0: nothing is kept.
-    std::uint64_t unflushed_limit = 64 << 20;
+    std::uint64_t unflushed_limit = 0;
 
     /// Checks the settings against each other and fills in the threshold.
     /// Throws SetupError (with QEMU's texts where QEMU has the same rule).

@@ -127,7 +127,7 @@ TEST_CASE("all links are lost: what was acknowledged is read when they are back"
 {
     const bool forget = GENERATE(false, true);
     CAPTURE(forget);
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, 2 * granule}, one) == 0);
     REQUIRE(t.flush() == 0);
     REQUIRE(t.write({8192, 12288}, two) == 0);
@@ -154,7 +154,7 @@ TEST_CASE("all links are lost: what was acknowledged is read when they are back"
 
 TEST_CASE("links that are lost again before a flush")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, 4096}, one) == 0);
     for (int i = 0; i < 3; i++) {
         lose_all_links(t, true);
@@ -169,7 +169,7 @@ TEST_CASE("links that are lost again before a flush")
 
 TEST_CASE("a write that all links cut off is on all children afterwards, or on none")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, 4096}, one) == 0);
     REQUIRE(t.flush() == 0);
     t.device(0).hold(Op::write, FaultyDevice::Lands::at_once);
@@ -198,7 +198,7 @@ TEST_CASE("a write that all links cut off is on all children afterwards, or on n
 
 TEST_CASE("what a child has missed is written again, and no more than that")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, granule}, one) == 0);
     REQUIRE(t.flush() == 0);
     t.device(2).fail(Op::write, EIO);
@@ -223,7 +223,7 @@ TEST_CASE("what a child has missed is written again, and no more than that")
 
 TEST_CASE("each child has missed another write of a granule, and what is right is known")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     for (const std::size_t i : {0, 1, 2}) {
         t.device(i).fail(Op::write, EIO);
         REQUIRE(t.write({i * 4096, (i + 1) * 4096}, one) == 0);
@@ -253,7 +253,7 @@ TEST_CASE("a write that is not kept, missed where a child is doubtful, has to be
 
 TEST_CASE("a write that some were asked, and that failed as a whole, is on all afterwards")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, 4096}, one) == 0);
     REQUIRE(t.flush() == 0);
     t.device(2).drop_link();
@@ -311,7 +311,7 @@ TEST_CASE("what is kept never lands on top of something newer that is not")
 
 TEST_CASE("what the resync has copied is not kept: it is stale when it may be forgotten")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, granule}, one) == 0);
     REQUIRE(t.flush() == 0);
     t.child(2).missed({0, granule});
@@ -331,7 +331,7 @@ TEST_CASE("what the resync has copied is not kept: it is stale when it may be fo
 
 TEST_CASE("a flush ends what is kept; who has not flushed is copied to")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, 4096}, one) == 0);
     SECTION("because it is away")
     {
@@ -361,7 +361,7 @@ TEST_CASE("a flush ends what is kept; who has not flushed is copied to")
 
 TEST_CASE("a replay that fails is tried again, and nothing is believed meanwhile")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, 4096}, one) == 0);
     t.device(1).fail(Op::write, EIO, 1);
     t.device(2).fail(Op::write, EIO, 1);
@@ -376,7 +376,7 @@ TEST_CASE("a replay that fails is tried again, and nothing is believed meanwhile
 
 TEST_CASE("a link that is lost during a replay leaves the child doubtful")
 {
-    TestQuorum t;
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
     REQUIRE(t.write({0, 4096}, one) == 0);
     t.device(2).drop_link();
     t.device(2).return_link();

@@ -105,6 +105,7 @@ Simulation::Simulation(const Config& config, std::uint64_t seed, bool verbose)
     options.read_pattern = config.pattern;
     options.rewrite_corrupted = config.rewrite;
     options.timeout = timeout;
+    options.unflushed_limit = 64 << 20;
     if (!outages() && world_.random().one_in(2)) {
         options.unflushed_limit = world_.random().below(100 << 10);
     }
