@@ -171,6 +171,7 @@ void Child::distrust_unflushed()
 void Child::lose_link()
 {
     counters.links_lost++;
+    differences_.forget_unread();
     distrust_unflushed();
     apply(ChildEvent::link_lost, device_->link_error());
 }
