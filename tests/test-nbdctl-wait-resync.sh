@@ -11,10 +11,10 @@ start_demo
 waits()
 {
     run_nbdctl set-resync "$1"
-    run_nbdctl wait-resync --interval 0.05 --timeout 0.3
+    run_nbdctl wait-resync --interval 0.05 --timeout 1.5
     is "$status: $err" "$2: $3" "$1"
 }
-stalled="nbdctl: the resync of children.1 has got no nearer to its end for 0.3 s"
+stalled="nbdctl: the resync of children.1 has got no nearer to its end for 1.5 s"
 
 waits idle:0 0 ""
 waits paused:0 0 ""

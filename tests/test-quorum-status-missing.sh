@@ -20,8 +20,8 @@ is "$(status_value survivable-failures)" 0 "no other one may fail"
 is "$(child_value children.1 stale-bytes)" 0 "it misses nothing"
 is "$(child_value children.1 resync)" waiting "and still it is waited for"
 fails_like "wait-resync says so when its time is over" \
-    "has got no nearer to its end for 0.5 s: .* is waiting: 'children.1' is missing: ." \
-    wait_for_sync --timeout 0.5
+    "has got no nearer to its end for 3 s: .* is waiting: 'children.1' is missing: ." \
+    wait_for_sync --timeout 3
 ok "something is written" qemu_io q -c 'write -P 1 0 64k'
 like "$(status_value details/0)" "; it misses 65536 bytes$" "the status says what is missed"
 

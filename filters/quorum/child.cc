@@ -319,6 +319,7 @@ std::vector<std::uint64_t> Child::missing_words() const
 void Child::lose_link()
 {
     counters.links_lost++;
+    differences_.forget_unread();
     distrust_unflushed();
     apply(ChildEvent::link_lost, device_->link_error());
 }

@@ -2,17 +2,25 @@
 #include "filters/quorum/differences.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/core/compare.h"
 #include "filters/quorum/read.h"
 
 namespace resilience::quorum {
 
-void Differences::add(ByteRange range)
+void Differences::add_unread(ByteRange range)
 {
     const std::lock_guard lock(mutex_);
-    places_.add(range);
-    any_ = !places_.empty();
+    unread_.add(range);
+    note_any();
+}
+
+void Differences::forget_unread()
+{
+    const std::lock_guard lock(mutex_);
+    unread_.remove({0, std::numeric_limits<std::uint64_t>::max()});
+    note_any();
 }
 
 void Differences::add_where(std::span<const std::byte> right, std::span<const std::byte> wrong,
@@ -27,10 +35,10 @@ void Differences::add_where(std::span<const std::byte> right, std::span<const st
             break;
         }
         const std::uint64_t sector = (at + *first) / sector_size * sector_size;
-        places_.add({std::max(sector, offset), std::min(sector + sector_size, end)});
+        wrong_.add({std::max(sector, offset), std::min(sector + sector_size, end)});
         at = sector + sector_size;
     }
-    any_ = !places_.empty();
+    note_any();
 }
 
 void Differences::remove(ByteRange range)
@@ -39,14 +47,19 @@ void Differences::remove(ByteRange range)
         return;
     }
     const std::lock_guard lock(mutex_);
-    places_.remove(range);
-    any_ = !places_.empty();
+    wrong_.remove(range);
+    unread_.remove(range);
+    note_any();
 }
 
 std::vector<ByteRange> Differences::ranges() const
 {
     const std::lock_guard lock(mutex_);
-    return places_.ranges();
+    IntervalSet both = wrong_;
+    for (const ByteRange& range : unread_.ranges()) {
+        both.add(range);
+    }
+    return both.ranges();
 }
 
 namespace {
@@ -75,7 +88,7 @@ void note_vote(ByteRange range, std::span<const Heard> heard, const Vote& vote)
     for (std::size_t i = 0; i < heard.size(); i++) {
         Differences& known = heard[i].child->differences();
         if (worth_rewriting(heard[i].error)) {
-            known.add(range);
+            known.add_unread(range);
         } else if (heard[i].error == 0 && vote.error == 0) {
             known.remove(range);
             if (std::ranges::count(vote.losers, i) != 0) {

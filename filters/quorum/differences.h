@@ -27,9 +27,12 @@ class Child;
 /// remove() costs one load where nothing is known.
 class Differences {
 public:
-    explicit Differences(std::uint64_t size) : places_(size) {}
+    explicit Differences(std::uint64_t size) : wrong_(size), unread_(size) {}
 
-    void add(ByteRange range);
+    /// It could not be read there.
+    void add_unread(ByteRange range);
+    /// It is opened anew, or connected to again: who knows what can be read now.
+    void forget_unread();
     /// The sectors in which the two differ that stand at byte `offset` of the device.
     void add_where(std::span<const std::byte> right, std::span<const std::byte> wrong,
                    std::uint64_t offset);
@@ -40,8 +43,11 @@ public:
     std::vector<ByteRange> ranges() const;
 
 private:
+    void note_any() { any_ = !wrong_.empty() || !unread_.empty(); }
+
     mutable std::mutex mutex_;
-    IntervalSet places_;
+    IntervalSet wrong_;
+    IntervalSet unread_;
     std::atomic<bool> any_{false};
 };
 

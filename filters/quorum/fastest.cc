@@ -202,7 +202,7 @@ void FastestReader::compare_late(const Straggler& straggler, const Slot& slot,
     if (slot.error != 0) {
         state_.report_error(*slot.child, Fault::read, range, slot.error);
         if (worth_rewriting(slot.error)) {
-            known.add(range);
+            known.add_unread(range);
         }
     } else if (straggler.obsolete) {
         return;

@@ -58,7 +58,7 @@ int read_first_answer(State& state, Request& request)
             return 0;
         }
         if (worth_rewriting(error)) {
-            child->differences().add(range);
+            child->differences().add_unread(range);
         }
         state.report_error(*child, Fault::read, range, error);
     }

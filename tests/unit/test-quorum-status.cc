@@ -160,6 +160,19 @@ TEST_CASE("a place that cannot be read is known, and what does not answer is not
     }
 }
 
+TEST_CASE("what could not be read is forgotten with the connection, a lost vote is not")
+{
+    TestQuorum t(3, 4 * granule);
+    t.device(1).flip(0, std::byte{1});
+    t.device(1).fail(Op::read, EIO, 1, {granule, granule + 4096});
+    REQUIRE(t.read({0, 4096}).first == 0);
+    REQUIRE(t.read({granule, granule + 4096}).first == 0);
+    CHECK(known(t, 1) == 4096 + sector);
+    t.device(1).drop_link();
+    t.settle();
+    CHECK(known(t, 1) == sector);
+}
+
 TEST_CASE("a place on which no majority agrees cannot be read")
 {
     TestQuorum t(2, 4 * granule);
