@@ -110,6 +110,7 @@ std::string member_spec(const ChildSpec& spec)
 MemoryPlaces places_beside(const std::vector<std::string>& paths, std::size_t threshold)
 {
     MemoryPlaces places;
+    places.automatic = true;
     for (const std::string& path : paths) {
         if (!path.empty() && can_be_beside(path)) {
             ChildSpec& spec = places.specs.emplace_back();
@@ -268,8 +269,6 @@ void FoundMemory::check_size(std::uint64_t size) const
 std::unique_ptr<Memory> FoundMemory::make(memoryfile::Content content, Clock& clock)
 {
     const Layout layout(content.root.device_size);
-    content.root.copies = static_cast<std::uint32_t>(places_.specs.size());
-    content.root.needed = static_cast<std::uint32_t>(places_.needed);
     std::vector<MemoryStore::Place> all;
     for (Opened& place : opened_) {
         if (!place.device && place.spec.kind == SpecKind::path) {
@@ -278,6 +277,9 @@ std::unique_ptr<Memory> FoundMemory::make(memoryfile::Content content, Clock& cl
                 make_file(place.spec, layout.bytes());
                 open(place, true);
             } catch (const SetupError& error) {
+                if (!places_.automatic) {
+                    throw;
+                }
                 log::warning("{}", error.what());
                 continue;
             }
@@ -297,8 +299,19 @@ std::unique_ptr<Memory> FoundMemory::make(memoryfile::Content content, Clock& cl
         all.push_back({place.spec.text, place.device,
                        counts ? place.copy->slots : std::vector<std::uint8_t>{}});
     }
-    auto store = std::make_unique<MemoryStore>(std::move(all), content.newest, places_.needed,
-                                               timeout_, clock);
+    if (all.empty() && places_.automatic && !newest_) {
+        log::warning("{}: there is no place for it: after a restart nobody knows which children are "
+                     "current",
+                     key);
+        return nullptr;
+    }
+    // Those of a new set that cannot be made were never there.
+    const std::size_t copies = newest_ ? places_.specs.size() : all.size();
+    const std::size_t needed = newest_ ? places_.needed : std::min(places_.needed, copies / 2 + 1);
+    content.root.copies = static_cast<std::uint32_t>(copies);
+    content.root.needed = static_cast<std::uint32_t>(needed);
+    auto store = std::make_unique<MemoryStore>(std::move(all), content.newest, needed, timeout_,
+                                               clock);
     return std::make_unique<Memory>(std::move(content), std::move(store), 4 * timeout_, clock);
 }
 

@@ -22,6 +22,7 @@ struct MemoryPlaces {
     std::vector<ChildSpec> specs;
     std::size_t needed = 0;  ///< on how many an update is before it counts
     std::string note;        ///< for people, at the start; empty: nothing to say
+    bool automatic = false;  ///< nobody has named them: one that cannot be made is left out
 };
 
 /// For quorum-memory=auto: beside each child that is a regular file on a file system that
@@ -47,7 +48,8 @@ public:
     /// Throws SetupError if the memory is one of a device of another size.
     void check_size(std::uint64_t size) const;
     /// Makes those copies that are missing, and all that is needed to write.  `content` is
-    /// what the memory begins with.  Throws SetupError.
+    /// what the memory begins with.  Null if there is no place at all, which has been said.
+    /// Throws SetupError.
     std::unique_ptr<Memory> make(memoryfile::Content content, Clock& clock);
 
 private:

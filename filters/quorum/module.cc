@@ -261,7 +261,9 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
     reporter_ = std::make_unique<Reporter>(control().events(), options_.name);
     device_ = std::make_shared<QuorumDevice>(options_, std::move(opened), *reporter_, background());
     if (found_memory_) {
-        device_->remember(found_memory_->make(std::move(content_), real_clock()));
+        if (auto memory = found_memory_->make(std::move(content_), real_clock())) {
+            device_->remember(std::move(memory));
+        }
         found_memory_.reset();
     }
     if (!truth_.empty()) {
