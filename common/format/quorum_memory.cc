@@ -98,6 +98,7 @@ public:
     }
 
     std::uint64_t newest() const { return newest_; }
+    std::uint64_t weight() const { return weight_; }
     std::vector<std::uint8_t> take_slots() { return std::move(slots_); }
 
 private:
@@ -108,6 +109,7 @@ private:
         }
         const mapfile::Page found = mapfile::decode_page(slots, key_, page);
         newest_ = std::max(newest_, found.generation);
+        weight_ += found.generation;
         slots_[page] = static_cast<std::uint8_t>(found.slot);
         return found.payload;
     }
@@ -116,6 +118,7 @@ private:
     const std::uint64_t size_;
     const std::uint64_t key_;
     std::uint64_t newest_ = 0;
+    std::uint64_t weight_ = 0;
     std::vector<std::uint8_t> slots_;
 };
 
@@ -345,6 +348,7 @@ std::optional<Copy> read_copy(const ReadBytes& read, std::uint64_t size)
     }
     read_maps(pages, layout, content);
     content.newest = pages.newest();
+    content.weight = pages.weight();
     copy.slots = pages.take_slots();
     return copy;
 }

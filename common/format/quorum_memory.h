@@ -146,6 +146,9 @@ struct Content {
     std::array<std::vector<std::uint64_t>, most_members> maps;  ///< empty: has none
     std::array<Payload, Layout::witness_pages> witness{};
     std::uint64_t newest = 0;            ///< the highest number in it
+    /// The sum of all numbers in it.  Of several copies the one with the greatest has all
+    /// that any has: one that lacks a page of the last write has an older number there.
+    std::uint64_t weight = 0;
 
     friend bool operator==(const Content&, const Content&) = default;
 };

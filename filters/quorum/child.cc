@@ -204,6 +204,7 @@ void Child::doubt(const DirtyBitmap& kept, const DirtyBitmap& unkept)
 
 Child::Flushing Child::flush_begins()
 {
+    flushes_begun_.fetch_add(1);
     flushes_.fetch_add(1);
     const Replaying now = replay_begins();  // before the marks: see flush_failed()
     return {now.epoch, now.given_up, unflushed_.take(), unflushed_unkept_.take()};
@@ -249,8 +250,8 @@ bool Child::flush_succeeded(const Flushing& flushing, bool* alone)
 
 void Child::flush_failed(const Flushing& flushing, bool distrust)
 {
-    flushes_.fetch_sub(1);
     put_back(flushing);
+    flushes_.fetch_sub(1);  // after that: see may_forget()
     if (distrust) {
         distrust_unflushed();
     }
@@ -304,16 +305,25 @@ void Child::replayed(ByteRange range, const Replaying& replaying)
     }
 }
 
-std::vector<std::uint64_t> Child::missing_words() const
+std::optional<std::vector<std::uint64_t>> Child::missing_words() const
 {
-    DirtyBitmap missing(stale_.size(), stale_granularity);
-    unflushed_.copy_to(missing);
-    unflushed_unkept_.copy_to(missing);
-    std::vector<std::uint64_t> words(missing.words());
-    for (std::size_t i = 0; i < words.size(); i++) {
-        words[i] = missing.word(i) | stale_.word(i);
+    // A flush has taken marks, and may yet put them back.
+    const std::uint64_t begun = flushes_begun_;
+    if (flushes_ != 0) {
+        return std::nullopt;
     }
-    return words;
+    // In this order: a write first marks what may be forgotten, and then clears this.
+    std::vector<std::uint64_t> words(stale_.words());
+    for (std::size_t i = 0; i < words.size(); i++) {
+        words[i] = stale_.word(i);
+    }
+    DirtyBitmap unflushed(stale_.size(), stale_granularity);
+    unflushed_.copy_to(unflushed);
+    unflushed_unkept_.copy_to(unflushed);
+    for (std::size_t i = 0; i < words.size(); i++) {
+        words[i] |= unflushed.word(i);
+    }
+    return begun == flushes_begun_ ? std::optional(std::move(words)) : std::nullopt;
 }
 
 void Child::lose_link()

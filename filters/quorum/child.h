@@ -29,6 +29,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -206,9 +207,13 @@ public:
     /// What it misses is more than writes that it was not given: it has to be filled.
     std::atomic<bool> unknown{false};
     /// It was written since its last flush.
-    bool may_forget() const { return unflushed_.any() || unflushed_unkept_.any(); }
-    /// What it misses, and what it may yet forget: words of 64 granules.
-    std::vector<std::uint64_t> missing_words() const;
+    bool may_forget() const
+    {
+        return flushes_.load() != 0 || unflushed_.any() || unflushed_unkept_.any();
+    }
+    /// What it misses, and what it may yet forget: words of 64 granules.  nullopt while a
+    /// flush is under way: then it is not known what it may forget.
+    std::optional<std::vector<std::uint64_t>> missing_words() const;
 
     // ---- resync
 
@@ -248,6 +253,7 @@ private:
     std::atomic<bool> write_cut_off_{false};
     std::atomic<int> in_flight_{0};
     std::atomic<int> flushes_{0};  ///< begun, not concluded
+    std::atomic<std::uint64_t> flushes_begun_{0};
     std::atomic<std::uint64_t> epoch_{0};
     DirtyBitmap stale_;
     /// Serialises what is not a single bit: why something is stale, and whether what

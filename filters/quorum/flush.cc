@@ -145,10 +145,12 @@ void note_flushed(State& state, const std::vector<Part>& parts)
     for (const Part& part : parts) {
         const std::size_t member = part.child->member;
         if (state.memory != nullptr && member != no_member && part.error == 0 &&
-            part.stale.empty() && !part.child->stale().any() &&
+            part.alone && part.stale.empty() && !part.child->stale().any() &&
             !state.memory->is_recorded_current(member)) {
             part.child->unknown = false;
-            state.memory->record_current(member);
+            state.memory->record_current(member, [&] {
+                return !part.child->stale().any() && !part.child->unknown;
+            });
         }
     }
 }

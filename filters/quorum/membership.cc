@@ -157,6 +157,7 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
         added = make_child(child, name);
     } catch (const SetupError&) {
         give_back_name(name);
+        forget_member(child.member);
         throw;
     }
     if (!content_is_equal) {
@@ -165,6 +166,7 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
     const RangeLock::Guard guard = state_.lock_all();
     if (!guard) {
         give_back_name(name);
+        forget_member(added->member);
         refuse("the requests in flight did not end in time: try again");
     }
     Children children = state_.children();
@@ -211,10 +213,26 @@ void QuorumDevice::forget_member(std::size_t member)
             content.maps[member].clear();
         });
     if (error != 0) {
-        refuse(fmt::format("the child is removed, but the memory cannot be written ({}): at the "
-                           "next start it is known as one that is away",
-                           std::strerror(error)));
+        refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
     }
+}
+
+/// A member of the memory that nobody has named at the start.
+std::optional<std::size_t> QuorumDevice::find_away(const std::string& name) const
+{
+    if (memory_) {
+        for (const auto& [place, member] : memory_->members()) {
+            if (member.away && (member.name == name || member.spec == name)) {
+                return place;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+void QuorumDevice::begin_from(const std::string& source)
+{
+    settler_.doubt({0, state_.size}, find_child(source));
 }
 
 void QuorumDevice::settle_from(const std::string& source, ByteRange range)
@@ -227,6 +245,9 @@ void QuorumDevice::settle_from(const std::string& source, ByteRange range)
         refuse(fmt::format("Child '{}' is not there, or misses something in this range itself",
                            child->node_name()));
     }
+    if (settler_.source()) {
+        refuse("the members are being made equal to one already: wait until that has ended");
+    }
     settler_.doubt(range, child);
 }
 
@@ -238,6 +259,10 @@ void QuorumDevice::remove_child(const std::string& name)
     const OneAtATime change(membership_changes_);
     const ChildPtr child = find_child(name);
     if (!child) {
+        if (const auto away = find_away(name)) {
+            forget_member(*away);
+            return;
+        }
         refuse(fmt::format("Node '{}' does not have child '{}'", state_.options.name, name));
     }
     refuse_if_blocked(Command::remove_child, name);
@@ -251,14 +276,18 @@ void QuorumDevice::remove_child(const std::string& name)
             refuse(fmt::format("The number of children cannot be lower than the vote threshold {}",
                                state_.threshold()));
         }
+        if (settler_.source() == child) {
+            refuse(fmt::format("Child '{}' is what the others are being made equal to: wait",
+                               child->node_name()));
+        }
         check_dispensable(*child);
+        forget_member(child->member);  // before anything is acknowledged without it
         std::erase(children, child);
         state_.replace_children(std::move(children));
         give_back_name(child->name());
     }
     observer_.child_removed(*child);
     child->device().stop(stop_limit);
-    forget_member(child->member);
 }
 
 void QuorumDevice::assume_clean(const std::string& name)

@@ -16,6 +16,9 @@ using memoryfile::MemberState;
 
 namespace {
 
+/// A copy that fails each time that it is mended must not hold up everybody each second.
+constexpr std::chrono::seconds mended_again_after{10};
+
 std::uint64_t seconds_now()
 {
     return wall_clock_ns() / 1'000'000'000;
@@ -47,8 +50,15 @@ Memory::Memory(memoryfile::Content content, std::unique_ptr<MemoryStore> store,
         }
     }
     for (Place place = 0; place < content_.members.size(); place++) {
-        current_[place] = content_.members[place].state == MemberState::current;
+        note_recorded(place, content_.members[place].state);
     }
+}
+
+/// The copies say so now.
+void Memory::note_recorded(Place place, MemberState state)
+{
+    current_[place] = state == MemberState::current;
+    filling_[place] = state == MemberState::filling;
 }
 
 int Memory::begin()
@@ -60,7 +70,9 @@ int Memory::begin()
     content_.root.complete = true;
     store_->own(content_.root, found);
     // New copies get all of it; the others what a start changes.
-    store_->mend(everything());
+    if (store_->lost_answer(clock_.now() + patience_)) {
+        store_->mend(everything());
+    }
     for (std::uint64_t page = Layout::root; page < Layout::intents; page++) {
         mark_page(page);
     }
@@ -146,8 +158,13 @@ void Memory::write_batch(std::unique_lock<std::mutex>& lock)
     const std::set<std::uint64_t> pages = std::exchange(dirty_, {});
     const std::set<Place> maps = std::exchange(new_maps_, {});
     MemoryStore::Pages content;
+    std::vector<std::pair<Place, MemberState>> states;
     for (const std::uint64_t page : pages) {
         content.emplace_back(page, encode(page));
+        if (page >= Layout::members && page < Layout::intents) {
+            states.emplace_back(page - Layout::members,
+                                content_.members[page - Layout::members].state);
+        }
     }
     const std::vector<std::uint64_t> intents = words_of(marked_);
     lock.unlock();
@@ -161,6 +178,11 @@ void Memory::write_batch(std::unique_lock<std::mutex>& lock)
             for (std::uint64_t bits = intents[i] & marked_.word(i) & ~durable_.word(i); bits != 0;
                  bits &= bits - 1) {
                 durable_.set(range_of_region(i * 64 + std::countr_zero(bits)));
+            }
+        }
+        for (const auto& [place, state] : states) {
+            if (content_.members[place].state == state && state != MemberState::current) {
+                note_recorded(place, state);
             }
         }
         for (const Place place : maps) {  // all pages are there: from now on they count
@@ -280,25 +302,32 @@ int Memory::record_missing(const std::vector<std::pair<Place, MemberState>>& mem
     }
     std::unique_lock lock(mutex_);
     for (const auto& [place, state] : members) {
-        if (content_.members[place].state == MemberState::current) {
+        Member& member = content_.members[place];
+        if (member.state == MemberState::current) {
             change_state(place, state);
+        } else if (state == MemberState::filling && member.state == MemberState::behind) {
+            change_state(place, state);
+            member.has_map = false;
+            content_.maps[place].clear();
+            new_maps_.erase(place);
         }
     }
-    if (const int error = commit(lock)) {
-        return error;
-    }
-    for (const auto& [place, state] : members) {
-        current_[place] = content_.members[place].state == MemberState::current;
-    }
-    return 0;
+    return commit(lock);
 }
 
-void Memory::record_current(Place place)
+void Memory::record_current(Place place, const std::function<bool()>& still)
 {
     const std::lock_guard lock(mutex_);
+    // First this, then the look: whoever makes it miss something first notes that, and then
+    // looks at this.
+    current_[place] = true;
+    if (!still()) {
+        current_[place] = content_.members[place].state == MemberState::current;
+        return;
+    }
     Member& member = content_.members[place];
     change_state(place, MemberState::current);
-    current_[place] = true;
+    filling_[place] = false;
     member.epoch = content_.root.epoch;
     member.has_map = false;
     content_.maps[place].clear();
@@ -320,7 +349,7 @@ int Memory::change_members(const std::function<void(memoryfile::Content&)>& chan
         return error;
     }
     for (Place place = 0; place < content_.members.size(); place++) {
-        current_[place] = content_.members[place].state == MemberState::current;
+        note_recorded(place, content_.members[place].state);
     }
     store_->own(content_.root, std::nullopt);
     return 0;
@@ -362,6 +391,12 @@ bool Memory::anybody_behind() const
 
 int Memory::settle()
 {
+    // Asked before anybody has to wait for it: a copy that is lost may be silent.
+    bool mend = false;
+    if (store_->good() < store_->copies() && clock_.now() >= mend_at_) {
+        mend = store_->lost_answer(clock_.now());
+        mend_at_ = mend ? clock_.now() + mended_again_after : mend_at_;
+    }
     std::unique_lock lock(mutex_);
     if (!dirty_.empty()) {
         commit(lock);  // if that fails, it is because copies are lost: those come next
@@ -370,11 +405,10 @@ int Memory::settle()
         return 0;  // somebody looks at the copies right now
     }
     writing_ = true;
-    const MemoryStore::Pages pages =
-        store_->good() < store_->copies() ? everything() : MemoryStore::Pages{};
+    const MemoryStore::Pages pages = mend ? everything() : MemoryStore::Pages{};
     lock.unlock();
     const int error = store_->check();
-    if (error != ESTALE && !pages.empty()) {
+    if (error != ESTALE && mend) {
         store_->mend(pages);
     }
     lock.lock();

@@ -76,11 +76,13 @@ public:
     /// be acknowledged then.
     int record_missing(const std::vector<std::pair<Place, memoryfile::MemberState>>& members);
     bool is_recorded_current(Place place) const { return current_[place].load(); }
+    bool is_recorded_filling(Place place) const { return filling_[place].load(); }
 
     // ---- what is done in a while
 
-    /// This member has all again, durably.  Written with whatever is written next.
-    void record_current(Place place);
+    /// This member has all again, durably.  Written with whatever is written next.  `still`
+    /// is asked when whoever makes it miss something from now on records that anew.
+    void record_current(Place place, const std::function<bool()>& still);
     /// Changes members as `change` does, durably.  For commands.
     int change_members(const std::function<void(memoryfile::Content&)>& change);
     /// The stale map of a member that is not current: words of 64 granules of 64 KiB, with
@@ -111,6 +113,7 @@ private:
     void write_batch(std::unique_lock<std::mutex>& lock);
     memoryfile::Payload encode(std::uint64_t page) const;
     MemoryStore::Pages everything() const;
+    void note_recorded(Place place, memoryfile::MemberState state);
     void change_state(Place place, memoryfile::MemberState state);
     void mark_page(std::uint64_t page) { dirty_.insert(page); }
 
@@ -123,6 +126,7 @@ private:
     DirtyBitmap used_;      ///< written since take_idle()
     /// False only when that is on the copies.
     std::array<std::atomic<bool>, memoryfile::most_members> current_{};
+    std::array<std::atomic<bool>, memoryfile::most_members> filling_{};  ///< likewise, if true
 
     mutable std::mutex mutex_;  ///< what follows
     std::condition_variable done_or_idle_;
@@ -134,6 +138,7 @@ private:
     std::uint64_t done_ = 0;    ///< of them: those that have ended
     int result_ = 0;            ///< of the last one
     bool writing_ = false;
+    TimePoint mend_at_{};       ///< settle()'s
 };
 
 }  // namespace resilience::quorum

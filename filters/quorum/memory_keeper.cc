@@ -2,6 +2,7 @@
 #include "filters/quorum/memory_keeper.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "filters/quorum/write.h"
 
@@ -22,11 +23,18 @@ int record_missing(State& state, const Children& not_flushed)
     if (memory == nullptr) {
         return 0;
     }
+    if (state.ending) {
+        return ESHUTDOWN;  // nothing is acknowledged, and nobody is blamed
+    }
     std::vector<std::pair<Memory::Place, memoryfile::MemberState>> missing;
     const auto note = [&](const Child& child) {
-        if (child.member != no_member && memory->is_recorded_current(child.member)) {
-            missing.emplace_back(child.member, child.unknown ? memoryfile::MemberState::filling
-                                                             : memoryfile::MemberState::behind);
+        if (child.member == no_member) {
+            return;
+        }
+        if (child.unknown && !memory->is_recorded_filling(child.member)) {
+            missing.emplace_back(child.member, memoryfile::MemberState::filling);
+        } else if (memory->is_recorded_current(child.member)) {
+            missing.emplace_back(child.member, memoryfile::MemberState::behind);
         }
     };
     for (const ChildPtr& child : state.children()) {
@@ -46,7 +54,9 @@ void MemoryKeeper::note_maps(Memory& memory)
 {
     for (const ChildPtr& child : state_.snapshot()) {
         if (child->member != no_member && !memory.is_recorded_current(child->member)) {
-            memory.note_map(child->member, child->missing_words());
+            if (auto words = child->missing_words()) {
+                memory.note_map(child->member, std::move(*words));
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -104,7 +105,12 @@ bool is_there(const ChildSpec& spec)
 
 std::string member_spec(const ChildSpec& spec)
 {
-    return spec.kind == SpecKind::command ? fmt::format("[ {} ]", spec.target) : spec.target;
+    switch (spec.kind) {
+    case SpecKind::path: return std::filesystem::path(spec.target).lexically_normal().string();
+    case SpecKind::uri: return spec.target;
+    case SpecKind::command: return fmt::format("[ {} ]", spec.target);
+    }
+    return spec.target;
 }
 
 MemoryPlaces places_beside(const std::vector<std::string>& paths, std::size_t threshold)
@@ -228,11 +234,20 @@ void FoundMemory::choose(bool believe_less)
                 key, newest->spec.text, memoryfile::to_string(other.root.set), place.spec.text,
                 memoryfile::to_string(content.root.set)));
         }
-        if (content.newest > other.newest) {
+        if (content.weight > other.weight) {
             newest = &place;
         }
     }
     if (newest == nullptr) {
+        // Not there is not the same as empty.
+        const auto silent = std::ranges::find_if(opened_, [](const Opened& place) {
+            return place.spec.kind != SpecKind::path && !place.missing.empty();
+        });
+        if (silent != opened_.end() && !believe_less) {
+            throw SetupError(fmt::format("{}: '{}' cannot be reached, so it is not known whether "
+                                         "there is a memory: {}",
+                                         key, silent->spec.text, silent->missing));
+        }
         return;
     }
     const memoryfile::Root& root = newest->copy->content.root;
@@ -256,13 +271,27 @@ void FoundMemory::choose(bool believe_less)
     newest_ = newest->copy;
 }
 
+std::string FoundMemory::where() const
+{
+    std::string files;
+    for (const Opened& place : opened_) {
+        if (place.copy) {
+            files += fmt::format("{}'{}'", files.empty() ? "" : ", ", place.spec.text);
+        }
+    }
+    return files.empty() ? files
+                         : fmt::format(".  (The memory is in {}; if these are new images, and "
+                                       "nothing in them is needed, remove that)",
+                                       files);
+}
+
 void FoundMemory::check_size(std::uint64_t size) const
 {
     if (newest_ && newest_->content.root.device_size != size) {
         throw SetupError(fmt::format(
             "{}: the memory is that of a device of {} bytes, and the children have {}: these are "
-            "other children, or they were resized",
-            key, newest_->content.root.device_size, size));
+            "other children, or they were resized{}",
+            key, newest_->content.root.device_size, size, where()));
     }
 }
 
@@ -295,7 +324,7 @@ std::unique_ptr<Memory> FoundMemory::make(memoryfile::Content content, Clock& cl
                                          place.device->size(), layout.bytes(),
                                          content.root.device_size));
         }
-        const bool counts = place.copy && place.copy->content.newest == content.newest;
+        const bool counts = place.copy && place.copy->content.weight == content.weight;
         all.push_back({place.spec.text, place.device,
                        counts ? place.copy->slots : std::vector<std::uint8_t>{}});
     }
@@ -306,8 +335,14 @@ std::unique_ptr<Memory> FoundMemory::make(memoryfile::Content content, Clock& cl
         return nullptr;
     }
     // Those of a new set that cannot be made were never there.
-    const std::size_t copies = newest_ ? places_.specs.size() : all.size();
-    const std::size_t needed = newest_ ? places_.needed : std::min(places_.needed, copies / 2 + 1);
+    std::size_t copies = all.size();
+    std::size_t needed = std::min(places_.needed, copies / 2 + 1);
+    if (newest_) {
+        copies = std::max<std::size_t>(copies, content.root.copies);
+        needed = all.size() >= places_.needed
+                     ? places_.needed
+                     : std::min<std::size_t>(places_.needed, content.root.needed);
+    }
     content.root.copies = static_cast<std::uint32_t>(copies);
     content.root.needed = static_cast<std::uint32_t>(needed);
     auto store = std::make_unique<MemoryStore>(std::move(all), content.newest, needed, timeout_,

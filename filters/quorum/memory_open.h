@@ -45,6 +45,8 @@ public:
     {
         return newest_ ? &newest_->content : nullptr;
     }
+    /// For the end of a refusal: in which files the memory is.  Empty: there is none.
+    std::string where() const;
     /// Throws SetupError if the memory is one of a device of another size.
     void check_size(std::uint64_t size) const;
     /// Makes those copies that are missing, and all that is needed to write.  `content` is

@@ -72,7 +72,8 @@ Plan create(const std::vector<Candidate>& candidates, const Wishes& wishes)
     for (std::size_t i = 0; i < candidates.size(); i++) {
         const Candidate& candidate = candidates[i];
         const bool holds = candidate.present && (!plan.source || *plan.source == i);
-        plan.roles.push_back({i, holds ? MemberState::current : MemberState::filling, true});
+        plan.roles.push_back(
+            {i, holds ? MemberState::current : MemberState::filling, true, !holds});
         present += candidate.present;
         if (!candidate.present && wishes.create == Create::equal) {
             return refuse(fmt::format(
@@ -169,7 +170,12 @@ Plan plan_start(const Content* memory, const std::vector<Candidate>& candidates,
                 const Wishes& wishes)
 {
     if (memory == nullptr) {
-        return create(candidates, wishes);
+        Wishes create_wishes = wishes;
+        if (!wishes.force_start.empty()) {  // the memory is lost, or there never was one
+            create_wishes.create = Create::fill;
+            create_wishes.source = wishes.force_start;
+        }
+        return create(candidates, create_wishes);
     }
     Plan plan;
     const auto matched = match_members(*memory, candidates);
@@ -181,8 +187,9 @@ Plan plan_start(const Content* memory, const std::vector<Candidate>& candidates,
             const Member& member = memory->members[*matched[i]];
             // The name is what a person calls it; the SPEC is where it is.  Whether the
             // content was moved along nobody knows.
-            const bool moved = member.spec != candidates[i].spec;
-            role = {*matched[i], moved ? MemberState::filling : member.state, false};
+            const bool moved =
+                member.spec != candidates[i].spec || candidates[i].spec == unknown_spec;
+            role = {*matched[i], moved ? MemberState::filling : member.state, false, moved};
         } else {
             const auto place = free_place(*memory, taken);
             if (!place) {
@@ -190,7 +197,7 @@ Plan plan_start(const Content* memory, const std::vector<Candidate>& candidates,
                                           "more: remove those that are away (child-remove)",
                                           memoryfile::most_members, candidates[i].label));
             }
-            role = {*place, MemberState::filling, true};
+            role = {*place, MemberState::filling, true, true};
         }
         current += role.state == MemberState::current && candidates[i].present;
         taken.push_back(role);
@@ -210,6 +217,7 @@ Plan plan_start(const Content* memory, const std::vector<Candidate>& candidates,
             return refuse(wrong);
         }
         for (std::size_t i = 0; i < plan.roles.size(); i++) {
+            plan.roles[i].wholly_stale = i != *plan.source;
             plan.roles[i].state = i == *plan.source ? MemberState::current : MemberState::filling;
         }
         return plan;

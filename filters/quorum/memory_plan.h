@@ -20,10 +20,13 @@
 
 namespace resilience::quorum {
 
+/// Of a plugin below a filter that does not say what it serves.
+inline constexpr const char* unknown_spec = "next";
+
 /// A child of the command line.
 struct Candidate {
     std::string name;     ///< the given one; empty: it has none
-    std::string spec;     ///< absolute
+    std::string spec;     ///< absolute; unknown_spec: nobody can say what it is
     std::string label;    ///< for people: the name, or the SPEC as it was given
     bool present = true;  ///< it could be opened
     std::string missing;  ///< why not
@@ -47,6 +50,7 @@ struct Role {
     std::size_t place = 0;  ///< of its member in the memory
     memoryfile::MemberState state = memoryfile::MemberState::current;
     bool is_new = false;    ///< the member has to be made
+    bool wholly_stale = false;  ///< whatever its stale map says: it may be another disk
 };
 
 struct Plan {

@@ -40,7 +40,6 @@ void MemoryStore::own(const memoryfile::Root& root, const std::optional<memoryfi
     const std::lock_guard lock(mutex_);
     root_ = root;
     taken_ = taken;
-    key_ = memoryfile::key_of(root.set);
 }
 
 memoryfile::Root MemoryStore::root() const
@@ -51,7 +50,8 @@ memoryfile::Root MemoryStore::root() const
 
 void MemoryStore::count()
 {
-    good_ = static_cast<std::size_t>(std::ranges::count(places_, true, &Slot::good));
+    good_ = static_cast<std::size_t>(
+        std::ranges::count_if(places_, [](const Slot& place) { return place.good.load(); }));
 }
 
 void MemoryStore::lose(Slot& place, const std::string& what, int error)
@@ -62,6 +62,7 @@ void MemoryStore::lose(Slot& place, const std::string& what, int error)
         const std::lock_guard lock(mutex_);
         known = !place.good && place.error == why;
         place.good = false;
+        place.answers = false;
         place.error = why;
     }
     count();
@@ -89,7 +90,7 @@ std::vector<MemoryStore::Io> MemoryStore::at_all(const std::function<void(Slot&,
 {
     std::vector<Io> all;
     for (Slot& place : places_) {
-        if (place.good == good && place.device->link() == Link::up) {
+        if ((good ? place.good : place.answers) && place.device->link() == Link::up) {
             Io& io = all.emplace_back();
             io.place = &place;
             begin(place, io);
@@ -107,32 +108,24 @@ std::vector<MemoryStore::Io> MemoryStore::at_all(const std::function<void(Slot&,
     return all;
 }
 
-bool MemoryStore::is_ours(std::span<const std::byte> slots) const
+/// What a root that was read says of whose the memory is.
+MemoryStore::Owner MemoryStore::owner_by(std::span<const std::byte> slots) const
 {
+    std::optional<memoryfile::Root> found;
     try {
-        const auto found = memoryfile::decode_root_slots(slots);
-        const std::lock_guard lock(mutex_);
-        const auto same = [&](const memoryfile::Root& root) {
-            return found->set == root.set && found->epoch == root.epoch &&
-                   found->server == root.server;
-        };
-        return found && (same(root_) || (taken_ && same(*taken_)));
+        found = memoryfile::decode_root_slots(slots);
     } catch (const std::exception&) {
-        return false;
     }
-}
-
-bool MemoryStore::is_newer(std::span<const std::byte> slots) const
-{
-    try {
-        const auto found = memoryfile::decode_root_slots(slots);
-        const std::lock_guard lock(mutex_);
-        return found && found->set == root_.set &&
-               (found->epoch > root_.epoch ||
-                (found->epoch == root_.epoch && found->server != root_.server));
-    } catch (const std::exception&) {
-        return false;  // nobody's any more
+    if (!found) {
+        return Owner::nobody;
     }
+    const std::lock_guard lock(mutex_);
+    const auto written_by = [&](const memoryfile::Root& root) {
+        return found->set == root.set && found->server == root.server;
+    };
+    return written_by(root_) || (taken_ && written_by(*taken_) && found->epoch <= root_.epoch)
+               ? Owner::we
+               : Owner::another;
 }
 
 int MemoryStore::check()
@@ -143,35 +136,44 @@ int MemoryStore::check()
     Request read;
     read.length = 2 * page_bytes;
     const auto all = at_all(
-        [&](Slot& place, Io& io) {
-            place.device->invalidate_cache();  // another machine may have written it
-            io.requests.push_back(std::make_unique<Pending>(*place.device, read,
-                                                            Pending::Ended{}, clock_));
-        },
-        true);
+        [&](Slot& place, Io& io) { io.requests.push_back(send(place, read)); }, true);
     for (const Io& io : all) {
         if (io.error != 0) {
             lose(*io.place, "its root cannot be read", io.error);
-        } else if (!is_ours(io.requests.front()->data())) {
-            fenced_ = true;
+            continue;
+        }
+        switch (owner_by(io.requests.front()->data())) {
+        case Owner::we: break;
+        case Owner::nobody: lose(*io.place, "its root is damaged", EBADMSG); break;
+        case Owner::another: fenced_ = true; break;
         }
     }
     return fenced_ ? ESTALE : good() == 0 ? EIO : 0;
 }
 
+/// A request that was left behind counts until it has been answered: it could land on
+/// what is written later.
+std::unique_ptr<Pending> MemoryStore::send(Slot& place, const Request& request)
+{
+    place.in_flight->fetch_add(1);
+    return std::make_unique<Pending>(
+        *place.device, request,
+        [in_flight = place.in_flight](int, bool) { in_flight->fetch_sub(1); }, clock_);
+}
+
 void MemoryStore::put(Slot& place, Io& io, const Pages& pages, bool both)
 {
+    const std::uint64_t key = memoryfile::key_of(root().set);
     const auto write = [&](std::uint64_t page, const memoryfile::Payload& payload, unsigned slot,
                            std::uint64_t number) {
         memoryfile::PageBytes bytes;
-        mapfile::encode_slot(payload, number, key_, page, slot, bytes);
+        mapfile::encode_slot(payload, number, key, page, slot, bytes);
         Request request;
         request.op = Op::write;
         request.offset = mapfile::slot_offset(page, slot);
         request.length = bytes.size();
         request.from = bytes;
-        io.requests.push_back(
-            std::make_unique<Pending>(*place.device, request, Pending::Ended{}, clock_));
+        io.requests.push_back(send(place, request));
     };
     for (const auto& [page, payload] : pages) {
         const std::uint8_t now = place.slots[page];
@@ -208,8 +210,7 @@ void MemoryStore::write_to(bool good, const Pages& pages, bool both)
     flush.op = Op::flush;
     told(at_all([&](Slot& place, Io& io) {
              if (!place.slots.empty()) {
-                 io.requests.push_back(std::make_unique<Pending>(*place.device, flush,
-                                                                 Pending::Ended{}, clock_));
+                 io.requests.push_back(send(place, flush));
              }
          }, good),
          "it cannot be made durable");
@@ -224,60 +225,65 @@ int MemoryStore::write(const Pages& pages)
     return good() >= needed_ ? 0 : EIO;
 }
 
-/// Whether somebody has taken over where we cannot write any more: what is lost here
-/// may be all that the other server has.
-bool MemoryStore::taken_over()
+bool MemoryStore::lost_answer(TimePoint deadline)
 {
     Request read;
     read.length = 2 * page_bytes;
-    const auto all = at_all(
-        [&](Slot& place, Io& io) {
-            io.requests.push_back(std::make_unique<Pending>(*place.device, read,
-                                                            Pending::Ended{}, clock_));
-        },
-        false);
-    for (const Io& io : all) {
-        if (io.error == 0 && is_newer(io.requests.front()->data())) {
-            return true;
+    for (Slot& place : places_) {
+        if (!place.good && place.device->link() == Link::returned) {
+            place.device->resume();
+        }
+        if (!place.good && !place.probe && place.in_flight->load() == 0 &&
+            place.device->link() == Link::up) {
+            place.probe = send(place, read);
         }
     }
-    return false;
+    bool any = false;
+    for (Slot& place : places_) {
+        // One that is silent is not asked a second time: its answer is taken when it comes.
+        const std::optional<int> error = place.probe ? place.probe->wait_until(deadline)
+                                                     : std::nullopt;
+        if (error) {
+            // What another server has written is perhaps all that that one has.
+            fenced_ = fenced_ || (*error == 0 && is_newer(place.probe->data()));
+            place.answers = *error == 0;
+            any = any || *error == 0;
+            place.probe.reset();
+        }
+    }
+    return any && !fenced_;
 }
 
-bool MemoryStore::mend(const Pages& everything)
+/// One after the other: if we are killed in between, the others are as they were.
+void MemoryStore::mend(const Pages& everything)
 {
-    if (fenced_ || good() == places_.size()) {
-        return false;
-    }
-    if (taken_over()) {
-        fenced_ = true;
-        return false;
-    }
-    const Layout layout(root().device_size);
-    for (Slot& place : places_) {
-        if (!place.good) {
-            place.slots.assign(layout.pages(), memoryfile::never_written);
-        }
-    }
-    // First it is a copy that is not finished, then all of it, then it counts.
     const memoryfile::Root root = this->root();
     memoryfile::Root unfinished = root;
     unfinished.complete = false;
-    write_to(false, {{Layout::root, encode_root(unfinished)}}, true);
-    write_to(false, everything, true);
-    write_to(false, {{Layout::root, encode_root(root)}}, true);
-    const std::size_t before = good();
-    {
-        const std::lock_guard lock(mutex_);
-        for (Slot& place : places_) {
-            if (!place.good && !place.slots.empty() && place.device->link() == Link::up) {
-                place.good = true;
-                place.error.clear();
-            }
+    const Layout layout(root.device_size);
+    std::vector<Slot*> lost;
+    for (Slot& place : places_) {
+        if (place.answers.exchange(false)) {
+            lost.push_back(&place);
         }
     }
-    count();
-    return good() > before;
+    for (Slot* const place : lost) {
+        if (fenced_) {
+            return;
+        }
+        place->slots.assign(layout.pages(), memoryfile::never_written);
+        place->answers = true;
+        // First it is a copy that is not finished, then all of it, then it counts.
+        write_to(false, {{Layout::root, encode_root(unfinished)}}, true);
+        write_to(false, everything, true);
+        write_to(false, {{Layout::root, encode_root(root)}}, true);
+        if (place->answers.exchange(false) && !place->slots.empty()) {
+            const std::lock_guard lock(mutex_);
+            place->good = true;
+            place->error.clear();
+        }
+        count();
+    }
 }
 
 void MemoryStore::start()

@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "common/device/device.h"
+#include "common/device/pending.h"
 #include "common/format/quorum_memory.h"
 #include "common/thread/clock.h"
 
@@ -52,9 +54,12 @@ public:
     /// Writes pages durably.  0; ESTALE: fenced; EIO: fewer than needed have them.  For
     /// one thread at a time, like mend().
     int write(const Pages& pages);
-    /// Writes lost copies, and those that are new, anew with all pages.  Returns whether
-    /// any has come back.
-    bool mend(const Pages& everything);
+    /// Whether any copy that is lost, or new, has answered by `deadline`; from any thread,
+    /// one at a time.  Fences if another server has written it: it may be all that that
+    /// one has.
+    bool lost_answer(TimePoint deadline);
+    /// Writes those that have answered anew with all pages.
+    void mend(const Pages& everything);
     /// Reads the root of each copy.  0, ESTALE, or EIO if none can be read.
     int check();
 
@@ -71,27 +76,30 @@ public:
 
 private:
     struct Slot : Place {
-        bool good = false;
+        std::atomic<bool> good{false};
+        std::atomic<bool> answers{false};  ///< and is not good: it may be mended
         std::string error;
+        std::unique_ptr<Pending> probe;    ///< see lost_answer()
+        std::shared_ptr<std::atomic<int>> in_flight = std::make_shared<std::atomic<int>>(0);
     };
     struct Io;
 
     std::vector<Io> at_all(const std::function<void(Slot&, Io&)>& begin, bool good);
     memoryfile::Root root() const;
     void lose(Slot& place, const std::string& what, int error);
-    bool is_ours(std::span<const std::byte> slots) const;
+    enum class Owner : std::uint8_t { we, another, nobody };
+    Owner owner_by(std::span<const std::byte> slots) const;
+    std::unique_ptr<Pending> send(Slot& place, const Request& request);
     bool is_newer(std::span<const std::byte> slots) const;
-    bool taken_over();
     void put(Slot& place, Io& io, const Pages& pages, bool both);
     void write_to(bool good, const Pages& pages, bool both);
     void count();
 
-    std::vector<Slot> places_;
+    std::deque<Slot> places_;
     std::uint64_t number_;
     const std::size_t needed_;
     const Duration timeout_;
     Clock& clock_;
-    std::uint64_t key_ = 0;
     memoryfile::Root root_;
     std::optional<memoryfile::Root> taken_;
     std::atomic<bool> fenced_{false};

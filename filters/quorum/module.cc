@@ -91,7 +91,7 @@ QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
         {"quorum-unflushed-limit", takes::size(options_.unflushed_limit),
          "Memory for writes that a server may forget (default 0: none)"},
         {"quorum-memory",
-         {"auto|none|<SPEC>", "auto", [this](const Given& given) { set_memory(given); }, ""},
+         {"auto|none|<SPEC>", "none", [this](const Given& given) { set_memory(given); }, ""},
          "Where the members' states are kept (may be repeated)"},
         {"quorum-create",
          {"equal|degraded|fill-from:<NAME>", "equal",
@@ -267,7 +267,7 @@ void QuorumModule::get_ready(std::shared_ptr<Device> next)
         found_memory_.reset();
     }
     if (!truth_.empty()) {
-        device_->settle_from(truth_, {0, device_->size()});
+        device_->begin_from(truth_);
     }
 
     const auto open_for_command = [this](const ChildSpec& spec) {

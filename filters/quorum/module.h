@@ -54,7 +54,7 @@ private:
 
     /// What is remembered, and what a person says where that is not enough.
     struct MemoryParameters {
-        bool none = false;                        ///< quorum-memory=none
+        bool none = true;                         ///< quorum-memory=none
         std::vector<ChildSpec> named;             ///< else; empty: beside the children
         Wishes wishes;
         std::optional<std::chrono::milliseconds> start_timeout;

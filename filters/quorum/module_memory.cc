@@ -58,9 +58,9 @@ std::vector<std::uint64_t> missing_of(const Content& memory, const Role& role)
         return {};
     }
     const auto& map = memory.maps[role.place];
-    const bool known = role.state == MemberState::behind || (!map.empty() && !role.is_new);
-    if (!known || role.state == MemberState::foreign ||
-        (role.state == MemberState::filling && !memory.members[role.place].has_map)) {
+    const bool has_map = memory.members[role.place].has_map;
+    if (role.wholly_stale || role.state == MemberState::foreign ||
+        (role.state == MemberState::filling && !has_map)) {
         return everything(memory.root.device_size);
     }
     std::vector<std::uint64_t> words = intended_granules(memory);
@@ -187,7 +187,11 @@ std::vector<Candidate> QuorumModule::candidates(const std::vector<Found>& found)
         Candidate& candidate = all.emplace_back();
         candidate.name = is_place(child.label) ? "" : child.label;
         const std::string path = path_of(child);
-        candidate.spec = child.spec ? member_spec(*child.spec) : path.empty() ? "next" : path;
+        const std::vector<std::string> below = storage_below();
+        candidate.spec = child.spec       ? member_spec(*child.spec)
+                         : !path.empty()  ? path
+                         : !below.empty() ? below.front()
+                                          : unknown_spec;
         candidate.label = found[i].label;
         candidate.present = found[i].device != nullptr;
         candidate.missing = found[i].missing;
@@ -228,7 +232,7 @@ std::vector<NewChild> QuorumModule::open_remembered(std::shared_ptr<Device> next
     const std::vector<Candidate> all = candidates(found);
     const Plan plan = plan_start(found_memory_->content(), all, wishes);
     if (!plan.refusal.empty()) {
-        throw SetupError(plan.refusal);
+        throw SetupError(plan.refusal + found_memory_->where());
     }
     const auto peer = std::ranges::find_if(found, [](const Found& f) { return f.device != nullptr; });
     found_memory_->check_size(peer->device->size());
@@ -271,7 +275,7 @@ Content QuorumModule::first_content(const Plan& plan, const std::vector<Candidat
             member = {};
             member.id = memoryfile::new_id();
         }
-        if (role.is_new || member.state != role.state) {
+        if (role.is_new || role.wholly_stale || member.state != role.state) {
             member.state = role.state;
             member.since = wall_clock_ns() / 1'000'000'000;
             member.has_map = false;
@@ -282,7 +286,15 @@ Content QuorumModule::first_content(const Plan& plan, const std::vector<Candidat
         member.away = false;
     }
     for (const std::size_t place : plan.away) {
-        content.members[place].away = true;
+        Member& member = content.members[place];
+        member.away = true;
+        if (member.state == MemberState::current) {  // from now on it misses what is written
+            member.state = MemberState::behind;
+            member.epoch = content.root.epoch;
+            member.since = wall_clock_ns() / 1'000'000'000;
+            member.has_map = false;
+            content.maps[place].clear();
+        }
     }
     return content;
 }

@@ -221,6 +221,7 @@ void QuorumDevice::start()
 void QuorumDevice::stop(std::chrono::milliseconds limit)
 {
     stopping_ = true;
+    state_.ending = true;
     state_.on_heal(nullptr);
     // Stopping the devices ends every request, and so everything the threads
     // could still be waiting for.  Those that hang share one limit.
@@ -230,11 +231,11 @@ void QuorumDevice::stop(std::chrono::milliseconds limit)
             deadline - std::chrono::steady_clock::now());
         child->device().stop(std::max(left, shortest_goodbye));
     }
-    housekeeper_.stop(BackgroundThread::no_limit);
-    worker_.stop(BackgroundThread::no_limit);
     if (memory_) {
         memory_->store().stop(std::max(shortest_goodbye, limit));
     }
+    housekeeper_.stop(BackgroundThread::no_limit);
+    worker_.stop(BackgroundThread::no_limit);
     BlockingDevice::stop(limit);
 }
 
@@ -273,8 +274,8 @@ void QuorumDevice::housekeep()
 bool QuorumDevice::work()
 {
     const std::unique_lock lock(work_mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) {
-        return false;
+    if (!lock.owns_lock() || (memory_ && memory_->fenced())) {
+        return false;  // what we copy now could be old for the server that has the set
     }
     bool more = false;
     for (const ByteRange& range : state_.take_heals()) {

@@ -80,6 +80,8 @@ public:
     /// Null: this quorum has none.
     const Memory* memory() const { return memory_.get(); }
     const Settler& settler() const { return settler_; }
+    /// All others are to become what this child is; before start().
+    void begin_from(const std::string& source);
     /// Replaces what members have in `range` by what this child has.  Throws as below.
     void settle_from(const std::string& source, ByteRange range);
 
@@ -122,6 +124,7 @@ private:
     void check_addition(const NewChild& child) const;
     void check_dispensable(const Child& child) const;
     void forget_member(std::size_t member);
+    std::optional<std::size_t> find_away(const std::string& name) const;
     std::string remember_new(const NewChild& child, std::size_t& member);
     std::optional<TimePoint> housekeeping_turn();
     std::optional<TimePoint> work_turn();

@@ -68,11 +68,20 @@ std::size_t choose_version(const std::vector<Answer>& answers, std::size_t at, s
 
 void Settler::doubt(ByteRange range, ChildPtr source)
 {
-    {
+    if (source) {
         const std::lock_guard lock(mutex_);
         source_ = std::move(source);
+        source_range_ = range;
     }
     unsettled_.set(range);
+}
+
+/// Null: the members decide.
+ChildPtr Settler::source_of(ByteRange granule) const
+{
+    const std::lock_guard lock(mutex_);
+    const bool covers = granule.begin < source_range_.end && source_range_.begin < granule.end;
+    return covers ? source_ : nullptr;
 }
 
 ChildPtr Settler::source() const
@@ -96,18 +105,28 @@ int Settler::write_chosen(Answers& answers, ByteRange granule, const Buffer& cho
         fan.send(i, write_request(chosen, granule));
     }
     fan.wait();
-    std::size_t failed = 0;
+    const auto failed = static_cast<std::size_t>(
+        std::ranges::count_if(fan.slots(), [](const Slot& slot) { return !slot.ok(); }));
+    const bool done = answers.list().size() - failed >= state_.threshold();
     for (const Slot& slot : fan.slots()) {
         if (slot.ok()) {
             slot.child->wrote(granule, slot.epoch, false);
             continue;
         }
-        failed++;
         slot.child->may_have_written(granule, slot.epoch, false);
-        slot.child->missed(granule);
         state_.report_error(*slot.child, Fault::write, granule, slot.error);
+        if (done) {  // else it is as after any write that has failed as a whole
+            slot.child->missed(granule);
+        }
     }
-    return answers.list().size() - failed >= state_.threshold() ? 0 : EIO;
+    // Who was not asked may have the other version.
+    for (const ChildPtr& child : state_.children()) {
+        if (done && std::ranges::find(answers.list(), child, &Answer::child) ==
+                        answers.list().end()) {
+            child->missed(granule);
+        }
+    }
+    return done ? 0 : EIO;
 }
 
 int Settler::settle_granule(ByteRange granule)
@@ -119,7 +138,7 @@ int Settler::settle_granule(ByteRange granule)
     if (!unsettled_.any(granule)) {
         return 0;  // somebody else was quicker
     }
-    const ChildPtr truth = source();
+    const ChildPtr truth = source_of(granule);
     Children asked = truth ? state_.reachable() : state_.voters(granule);
     if (asked.size() < state_.threshold() || (truth && !truth->current(granule))) {
         return EIO;

@@ -40,6 +40,8 @@ public:
     /// The members may differ there, and it is not known who is right; `source`: it is
     /// known, or somebody has said so.
     void doubt(ByteRange range, ChildPtr source = nullptr);
+    /// Whose content is the truth somewhere; null: nobody's.
+    ChildPtr source() const;
     bool unsettled(ByteRange range) const { return unsettled_.any(range); }
     bool unsettled() const { return unsettled_.any(); }
     std::uint64_t unsettled_bytes() const { return unsettled_.marked_bytes(); }
@@ -50,7 +52,7 @@ public:
     bool step();
 
 private:
-    ChildPtr source() const;
+    ChildPtr source_of(ByteRange granule) const;
     int settle_granule(ByteRange granule);
     int write_chosen(Answers& answers, ByteRange granule, const Buffer& chosen);
 
@@ -58,6 +60,7 @@ private:
     DirtyBitmap unsettled_;
     mutable std::mutex mutex_;
     ChildPtr source_;  ///< until all is settled
+    ByteRange source_range_;
     std::uint64_t cursor_ = 0;  ///< step()'s
     TimePoint not_before_{};    ///< step()'s
 };

@@ -40,6 +40,8 @@ public:
     Observer& observer;
     /// What outlives this server; null: nothing does.  Set before use.
     Memory* memory = nullptr;
+    /// The devices are being stopped: what they fail from now on says nothing of them.
+    std::atomic<bool> ending{false};
 
     std::size_t threshold() const { return options.threshold; }
 

@@ -77,6 +77,7 @@ TEST_CASE("with a memory: all states, all that may be missing, all thresholds")
                         REQUIRE(forced.roles[i].state == MemberState::current);
                         REQUIRE(std::ranges::count(forced.roles, MemberState::filling,
                                                    &Role::state) == 2);
+                        REQUIRE(std::ranges::count(forced.roles, true, &Role::wholly_stale) == 2);
                     }
                 }
             }
@@ -109,6 +110,18 @@ TEST_CASE("a new set: what is there, and what was said")
             CHECK(filled.roles[1].state == MemberState::current);
         }
     }
+}
+
+TEST_CASE("without a memory the one that is called the truth is copied to all others")
+{
+    Wishes force = wishes();
+    force.force_start = "/diskb";
+    const Plan plan = plan_start(nullptr, all_candidates(), force);
+    REQUIRE(plan.refusal.empty());
+    CHECK(plan.source == 1);
+    CHECK(plan.roles[0].state == MemberState::filling);
+    CHECK(plan.roles[2].wholly_stale);
+    CHECK_FALSE(plan_start(nullptr, all_candidates(5), force).refusal.empty());
 }
 
 TEST_CASE("members are known by their names, and then by their SPECs")

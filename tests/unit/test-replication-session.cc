@@ -110,6 +110,13 @@ private:
     }();
 };
 
+Options impatient()
+{
+    Options options;
+    options.timeout = std::chrono::milliseconds(20);
+    return options;
+}
+
 /// A primary whose session is driven by the test, step by step.
 struct Primary {
     Options options;
@@ -202,7 +209,7 @@ TEST_CASE("a step in which something is thrown is followed by a new session")
 
 TEST_CASE("a local disk that hangs holds the session for its timeout, and no longer")
 {
-    Primary primary({.timeout = std::chrono::milliseconds(20)});
+    Primary primary(impatient());
     primary.local->hangs = Op::read;
     CHECK(test::eventually([&] {
         primary.session.step();
@@ -216,7 +223,7 @@ TEST_CASE("a local disk that hangs holds the session for its timeout, and no lon
 
 TEST_CASE("a flush that fails when nobody waits for it any more is told by the next")
 {
-    Primary primary({.timeout = std::chrono::milliseconds(20)});
+    Primary primary(impatient());
     primary.local->hangs = Op::flush;
     CHECK(primary.device.flush_local() == ETIMEDOUT);
     primary.local->thaw(ENOSPC);
