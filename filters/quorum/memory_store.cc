@@ -128,6 +128,18 @@ MemoryStore::Owner MemoryStore::owner_by(std::span<const std::byte> slots) const
                : Owner::another;
 }
 
+bool MemoryStore::is_newer(std::span<const std::byte> slots) const
+{
+    try {
+        const auto found = memoryfile::decode_root_slots(slots);
+        const std::lock_guard lock(mutex_);
+        return found && found->set == root_.set && found->server != root_.server &&
+               found->epoch >= root_.epoch;
+    } catch (const std::exception&) {
+        return false;  // nobody's any more
+    }
+}
+
 int MemoryStore::check()
 {
     if (fenced_) {
