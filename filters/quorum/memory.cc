@@ -393,9 +393,10 @@ int Memory::settle()
 {
     // Asked before anybody has to wait for it: a copy that is lost may be silent.
     bool mend = false;
-    if (store_->good() < store_->copies() && clock_.now() >= mend_at_) {
-        mend = store_->lost_answer(clock_.now());
-        mend_at_ = mend ? clock_.now() + mended_again_after : mend_at_;
+    if (store_->good() < store_->copies() && store_->lost_answer(clock_.now()) &&
+        clock_.now() >= mend_at_) {
+        mend = true;
+        mend_at_ = clock_.now() + mended_again_after;
     }
     std::unique_lock lock(mutex_);
     if (!dirty_.empty()) {
