@@ -21,13 +21,7 @@
 # status_value PATH: of query-status, as details/0.
 status_value() { control query-status; value "return/$1"; }
 # status_is STATUS: healthy, resyncing, differs, degraded or failed.
-# Most quorums here have no memory (start_quorum), and that is then the worst of them.
-status_is()
-{
-    local is
-    is=$(status_value status)
-    [ "$is" = "$1" ] || [ "$1 $is" = "healthy without-memory" ]
-}
+status_is() { [ "$(status_value status)" = "$1" ]; }
 
 # becomes STATUS NAME [SECONDS]
 becomes()

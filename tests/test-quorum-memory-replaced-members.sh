@@ -11,6 +11,7 @@ done
 memory=quorum-memory=$tmpdir/q.memory
 start_quorum q quorum-child.a="$(uri_of na)" quorum-child.b="$(uri_of nb)" \
     quorum-child.c="$(uri_of nc)" "$memory" quorum-resync-rate=1M
+watch_events q
 ok "it is filled" qemu_io q -c 'write -P 7 0 16M' -c flush
 for pair in "c d" "b e"; do
     old=${pair% *} new=${pair#* }

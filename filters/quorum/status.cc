@@ -146,6 +146,9 @@ MemberFacts facts_of(const Child& child, const Children& all, const QuorumDevice
     }
     facts.stale_bytes = child.stale().marked_bytes();
     facts.differing_bytes = differing_bytes(child);
+    const Memory* const memory = quorum.memory();
+    facts.unrecorded = memory != nullptr && child.member != no_member &&
+                       !memory->is_recorded_current(child.member);
     facts.paused = child.resync_mode == ResyncMode::paused;
     facts.cancelled = child.resync_mode == ResyncMode::cancelled;
     if (child.resync_blocked) {
@@ -209,8 +212,8 @@ Facts facts_of(const QuorumDevice& quorum)
         }
     }
     facts.unsettled_bytes = quorum.settler().unsettled_bytes();
-    facts.has_memory = quorum.memory() != nullptr;
     if (quorum.memory() != nullptr) {
+        facts.has_memory = true;  // who has not asked for one is not told that it is missing
         facts.fenced = quorum.memory()->fenced();
         facts.lost_copies = quorum.memory()->store().lost();
     }

@@ -153,6 +153,11 @@ std::vector<Trouble> troubles_of(const MemberFacts& member, bool heals)
                                      member.stale_bytes),
                          "wait: nbdctl SOCKET wait-resync"});
     }
+    if (member.unrecorded && member.online && member.stale_bytes == 0) {
+        found.push_back({Word::resyncing,
+                         fmt::format("'{}' has everything, and that is being recorded", member.name),
+                         "wait: nbdctl SOCKET wait-resync"});
+    }
     if (member.differing_bytes != 0) {
         found.push_back(differs(member, heals));
     }

@@ -38,6 +38,7 @@ struct MemberFacts {
     std::string absence{};              ///< why it is not online
     std::uint64_t stale_bytes = 0;      ///< that it misses
     std::uint64_t differing_bytes = 0;  ///< where it is wrong or unreadable, and not stale
+    bool unrecorded = false;            ///< the memory does not call it current
     bool paused = false;                ///< resync-pause
     bool cancelled = false;             ///< resync-cancel
     std::string blocked{};              ///< where and why it cannot be copied to; empty: it can

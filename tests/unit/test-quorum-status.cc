@@ -41,9 +41,7 @@ Coverage counted(const std::vector<Holder>& holders, std::uint64_t size, std::si
 
 Word word_of(const TestQuorum& t)
 {
-    Facts facts = facts_of(*t.quorum);
-    facts.has_memory.reset();  // these have none, which is another matter
-    return judge(facts).word;
+    return judge(facts_of(*t.quorum)).word;
 }
 
 std::uint64_t known(TestQuorum& t, std::size_t child)
