@@ -27,6 +27,6 @@ fails "without a memory nobody knows" qemu_io q -c 'read 32k 4k'
 does "but somebody may" settle source=children.1 offset=32768 length=4096
 ok "it is read" qemu_io q -c 'read -P 2 32k 4k' -c 'read -P 1 0 32k'
 ok "and both have it" wait_for 10 cmp -s "${disks[@]}"
-refused "nobody has that name" 'does not have child' settle source=z
+refuses "nobody has that name" "Node 'quorum' does not have child 'z'" settle source=z
 stop_nbdkit q
 done_testing
