@@ -61,6 +61,8 @@ public:
     /// several bitmaps side by side.
     std::size_t words() const { return words_.size(); }
     std::uint64_t word(std::size_t index) const { return words_[index].load(); }
+    /// All of them.
+    std::vector<std::uint64_t> all_words() const { return {words_.begin(), words_.end()}; }
 
 private:
     bool test(std::uint64_t granule) const;
@@ -71,5 +73,16 @@ private:
     std::vector<std::atomic<std::uint64_t>> words_;
     std::atomic<std::uint64_t> marked_{0};  // granules
 };
+
+/// action(range) for each run of marked granules, ascending.
+template <typename Action>
+void for_each_marked(const DirtyBitmap& marks, Action action)
+{
+    std::uint64_t at = 0;
+    while (const auto range = marks.next_marked(at, marks.size())) {
+        action(*range);
+        at = range->end;
+    }
+}
 
 }  // namespace resilience

@@ -131,11 +131,7 @@ void Reference::distrust(ByteRange range)
 
 void Reference::distrust_marked(const DirtyBitmap& marked)
 {
-    std::uint64_t from = 0;
-    while (const auto range = marked.next_marked(from, device_->size())) {
-        distrust(*range);
-        from = range->end;
-    }
+    for_each_marked(marked, [&](ByteRange range) { distrust(range); });
 }
 
 void Reference::wrote(ByteRange range, std::uint64_t epoch, bool durable)

@@ -200,11 +200,7 @@ void Copier::forget_what_is_durable(Device& secondary)
         return;
     }
     DirtyBitmap kept(device_.size(), granularity);
-    std::uint64_t at = 0;
-    while (const auto range = device_.stream().missed().next_marked(at, device_.size())) {
-        kept.set(*range);
-        at = range->end;
-    }
+    for_each_marked(device_.stream().missed(), [&](ByteRange range) { kept.set(range); });
     Request request;
     request.op = Op::flush;
     Pending flush(secondary, request, {}, clock_);

@@ -41,7 +41,7 @@ struct Stream::Shared {
 };
 
 Stream::Stream(StreamOptions options, std::uint64_t size, Clock& clock)
-    : options_(options), size_(size), clock_(clock), shared_(std::make_shared<Shared>()),
+    : options_(options), clock_(clock), shared_(std::make_shared<Shared>()),
       missed_(size, granularity)
 {
 }
@@ -235,11 +235,7 @@ void Stream::mark_missed(ByteRange range)
 void Stream::mark_missed(const DirtyBitmap& bits)
 {
     const std::lock_guard lock(shared_->mutex);
-    std::uint64_t at = 0;
-    while (const auto range = bits.next_marked(at, size_)) {
-        missed_.set(*range);
-        at = range->end;
-    }
+    for_each_marked(bits, [&](ByteRange range) { missed_.set(range); });
     break_barrier();
 }
 

@@ -193,7 +193,6 @@ private:
     void wait_for_work(std::unique_lock<std::mutex>& lock, bool lingering);
 
     const StreamOptions options_;
-    const std::uint64_t size_;
     Clock& clock_;
     std::function<void(bool)> on_trouble_;
     std::function<void()> on_doubt_;
