@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/device/buffer_pool.h"
+#include "common/core/compare.h"
 
 namespace resilience::quorum {
 
@@ -15,6 +15,28 @@ std::shared_ptr<Request> own_read(const Request& request)
     own->into = buffer.span();
     own->owner = buffer.memory;
     return own;
+}
+
+std::shared_ptr<Request> zero_request(ByteRange range)
+{
+    auto request = std::make_shared<Request>();
+    request->op = Op::zero;
+    request->flags.may_trim = true;
+    request->offset = range.begin;
+    request->length = range.length();
+    return request;
+}
+
+std::shared_ptr<Request> copy_request(const Buffer& content, ByteRange range)
+{
+    auto request = zero_request(range);
+    if (!is_all_zero(content.span())) {
+        request->op = Op::write;
+        request->flags = {};
+        request->from = content.span();
+        request->owner = content.memory;
+    }
+    return request;
 }
 
 Fanout::Fanout(Clock& clock, std::size_t children)

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <vector>
 
+#include "common/device/buffer_pool.h"
 #include "common/device/device.h"
 #include "common/thread/clock.h"
 #include "filters/quorum/child.h"
@@ -45,6 +46,10 @@ struct Slot {
 
 /// The same read into memory of its own, for a child that may be abandoned.
 std::shared_ptr<Request> own_read(const Request& request);
+/// Zeroes that may be a hole, so that a sparse image stays sparse.
+std::shared_ptr<Request> zero_request(ByteRange range);
+/// Writes `content`, of the range's length; if it is zeroes, as above.
+std::shared_ptr<Request> copy_request(const Buffer& content, ByteRange range);
 
 class Fanout {
 public:

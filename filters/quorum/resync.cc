@@ -49,28 +49,6 @@ Vote confirmed_vote(Answers& answers, std::size_t threshold, ByteRange range, st
     return count_votes(ballots, threshold);
 }
 
-std::shared_ptr<Request> zero_request(ByteRange range)
-{
-    auto request = std::make_shared<Request>();
-    request->op = Op::zero;
-    request->flags.may_trim = true;  // keeps a sparse image sparse
-    request->offset = range.begin;
-    request->length = range.length();
-    return request;
-}
-
-std::shared_ptr<Request> copy_request(const Buffer& content, ByteRange range)
-{
-    auto request = zero_request(range);
-    if (!is_all_zero(content.span())) {
-        request->op = Op::write;
-        request->flags = {};
-        request->from = content.span();
-        request->owner = content.memory;
-    }
-    return request;
-}
-
 bool all_zero(const ExtentList& extents)
 {
     return std::ranges::all_of(extents, &Extent::zero);

@@ -14,33 +14,11 @@ namespace resilience::quorum {
 
 namespace {
 
-constexpr std::size_t sector = 512;
 constexpr std::chrono::seconds retry_after{1};
 
 std::span<const std::byte> piece_of(const Answer& answer, std::size_t at, std::size_t length)
 {
     return answer.data.span().subspan(at, length);
-}
-
-bool equal(std::span<const std::byte> a, std::span<const std::byte> b)
-{
-    return std::memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-std::shared_ptr<Request> write_request(const Buffer& content, ByteRange range)
-{
-    auto request = std::make_shared<Request>();
-    request->offset = range.begin;
-    request->length = range.length();
-    if (is_all_zero(content.span())) {
-        request->op = Op::zero;
-        request->flags.may_trim = true;
-    } else {
-        request->op = Op::write;
-        request->from = content.span();
-        request->owner = content.memory;
-    }
-    return request;
 }
 
 }  // namespace
@@ -55,7 +33,8 @@ std::size_t choose_version(const std::vector<Answer>& answers, std::size_t at, s
         }
         const auto same = [&](const Answer& other) {
             return other.error == 0 &&
-                   equal(piece_of(other, at, length), piece_of(answers[i], at, length));
+                   !first_difference(piece_of(other, at, length),
+                                     piece_of(answers[i], at, length));
         };
         const auto votes = static_cast<std::size_t>(std::ranges::count_if(answers, same));
         if (votes > most) {  // the first of several
@@ -96,13 +75,13 @@ int Settler::write_chosen(Answers& answers, ByteRange granule, const Buffer& cho
     Fanout fan(state_.clock, answers.list().size());
     for (const Answer& answer : answers.list()) {
         // Also to one that has it, and was not current: only a write makes it so.
-        if (answer.error != 0 || !equal(answer.data.span(), chosen.span()) ||
+        if (answer.error != 0 || first_difference(answer.data.span(), chosen.span()) ||
             answer.child->stale().any(granule)) {
             fan.add(answer.child);
         }
     }
     for (std::size_t i = 0; i < fan.slots().size(); i++) {
-        fan.send(i, write_request(chosen, granule));
+        fan.send(i, copy_request(chosen, granule));
     }
     fan.wait();
     const auto failed = static_cast<std::size_t>(
@@ -129,6 +108,29 @@ int Settler::write_chosen(Answers& answers, ByteRange granule, const Buffer& cho
     return done ? 0 : EIO;
 }
 
+/// What all are to have; nullopt if too few have answered to know.
+std::optional<Buffer> Settler::choose_content(const std::vector<Answer>& answers,
+                                              const ChildPtr& truth) const
+{
+    if (truth) {
+        const auto answer = std::ranges::find(answers, truth, &Answer::child);
+        return answer->error == 0 ? std::optional(answer->data) : std::nullopt;
+    }
+    const auto heard = static_cast<std::size_t>(std::ranges::count(answers, 0, &Answer::error));
+    if (heard < state_.threshold()) {
+        return std::nullopt;
+    }
+    const std::size_t size = answers.front().data.span().size();
+    Buffer chosen = take_buffer(size);
+    for (std::size_t at = 0; at < size; at += sector_size) {
+        const std::size_t length = std::min<std::size_t>(sector_size, size - at);
+        const Answer& from = answers[choose_version(answers, at, length)];
+        std::ranges::copy(piece_of(from, at, length),
+                          chosen.span().begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    return chosen;
+}
+
 int Settler::settle_granule(ByteRange granule)
 {
     const RangeLock::Guard guard = state_.lock(granule, LockMode::exclusive);
@@ -145,26 +147,11 @@ int Settler::settle_granule(ByteRange granule)
     }
     Answers answers(std::move(asked), granule);
     answers.read_separately(state_.clock);
-    const auto heard = std::ranges::count(answers.list(), 0, &Answer::error);
-    const Buffer chosen = take_buffer(granule.length());
-    for (std::size_t at = 0; at < granule.length(); at += sector) {
-        const std::size_t length = std::min<std::uint64_t>(sector, granule.length() - at);
-        std::size_t from = 0;
-        if (truth) {
-            from = static_cast<std::size_t>(
-                std::ranges::find(answers.list(), truth, &Answer::child) - answers.list().begin());
-            if (answers.list()[from].error != 0) {
-                return EIO;
-            }
-        } else if (static_cast<std::size_t>(heard) < state_.threshold()) {
-            return EIO;
-        } else {
-            from = choose_version(answers.list(), at, length);
-        }
-        std::ranges::copy(piece_of(answers.list()[from], at, length),
-                          chosen.span().begin() + static_cast<std::ptrdiff_t>(at));
+    const auto chosen = choose_content(answers.list(), truth);
+    if (!chosen) {
+        return EIO;
     }
-    if (const int error = write_chosen(answers, granule, chosen)) {
+    if (const int error = write_chosen(answers, granule, *chosen)) {
         return error;
     }
     if (const int error = record_missing(state_, {})) {

@@ -20,6 +20,8 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include "common/core/dirty_bitmap.h"
 #include "filters/quorum/answers.h"
@@ -53,6 +55,8 @@ public:
 
 private:
     ChildPtr source_of(ByteRange granule) const;
+    std::optional<Buffer> choose_content(const std::vector<Answer>& answers,
+                                         const ChildPtr& truth) const;
     int settle_granule(ByteRange granule);
     int write_chosen(Answers& answers, ByteRange granule, const Buffer& chosen);
 
