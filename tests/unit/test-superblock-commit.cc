@@ -59,6 +59,15 @@ struct Committing {
         }
         commit.slots_changed();
     }
+    /// A write waits as long as `hold` is true.
+    void hold_writes(const std::atomic<bool>& hold)
+    {
+        storage.before_write = [this, &hold](std::uint64_t) {
+            writes++;
+            await([&] { return !hold; });
+            return 0;
+        };
+    }
     void add()
     {
         Slot slot;
@@ -114,11 +123,7 @@ TEST_CASE("those that wait while one commits are served by one more write")
 {
     Committing c;
     std::atomic<bool> hold{true};
-    c.storage.before_write = [&](std::uint64_t) {
-        c.writes++;
-        await([&] { return !hold; });
-        return 0;
-    };
+    c.hold_writes(hold);
     c.add();
     std::vector<std::thread> threads;
     std::atomic<int> done{0};
@@ -197,11 +202,7 @@ TEST_CASE("a commit that hangs ends the log for those that wait behind it")
 {
     Committing c(true, std::chrono::milliseconds(20));
     std::atomic<bool> hold{true};
-    c.storage.before_write = [&](std::uint64_t) {
-        c.writes++;
-        await([&] { return !hold; });
-        return 0;
-    };
+    c.hold_writes(hold);
     c.add();
     std::thread thread([&] { c(1); });
     await([&] { return c.writes == 1; });
