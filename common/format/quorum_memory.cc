@@ -339,7 +339,7 @@ std::optional<Copy> read_copy(const ReadBytes& read, std::uint64_t size)
     Pages pages(read, size, key_of(root->set), layout.pages());
     pages.need(Layout::root, "the root");
     read_members(pages, content);
-    content.intents.resize(words_for(layout.regions));
+    content.intents.resize(layout.intent_words());
     for (std::uint64_t page = 0; page < Layout::intent_pages; page++) {
         decode_bits(pages.need(Layout::intents + page, "intents"), page, content.intents);
     }

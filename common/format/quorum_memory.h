@@ -21,6 +21,7 @@
 //
 // docs/formats/quorum-memory.md has the tables.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/core/dirty_bitmap.h"
 #include "common/format/allocation_map.h"
 
 namespace resilience::memoryfile {
@@ -117,6 +119,12 @@ struct Layout {
     static constexpr std::uint64_t reserved_pages = 8;
     static constexpr std::uint64_t maps = witness + witness_pages + reserved_pages;
 
+    std::uint64_t intent_words() const { return (regions + 63) / 64; }
+    /// Bytes of the device; the last region may be short.
+    ByteRange range_of(std::uint64_t region_number) const
+    {
+        return {region_number * region, std::min((region_number + 1) * region, device_size)};
+    }
     std::uint64_t map_of(std::size_t member) const { return maps + member * map_pages; }
     std::uint64_t pages() const { return map_of(most_members); }
     /// Of a file; an export may be as short as is needed for its members.
@@ -145,6 +153,10 @@ struct Content {
     std::vector<std::uint64_t> intents;  ///< words of 64 regions
     std::array<std::vector<std::uint64_t>, most_members> maps;  ///< empty: has none
     std::array<Payload, Layout::witness_pages> witness{};
+    bool has_intent(std::uint64_t region) const
+    {
+        return (intents[region / 64] >> region % 64 & 1) != 0;
+    }
     std::uint64_t newest = 0;            ///< the highest number in it
     /// The sum of all numbers in it.  Of several copies the one with the greatest has all
     /// that any has: one that lacks a page of the last write has an older number there.

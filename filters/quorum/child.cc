@@ -24,16 +24,6 @@ ByteRange whole_granules(ByteRange range)
             (range.end + stale_granularity - 1) / stale_granularity * stale_granularity};
 }
 
-template <typename Action>
-void for_each_marked(const DirtyBitmap& marks, Action action)
-{
-    std::uint64_t at = 0;
-    while (const auto range = marks.next_marked(at, marks.size())) {
-        action(*range);
-        at = range->end;
-    }
-}
-
 }  // namespace
 
 Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> device,
@@ -313,11 +303,8 @@ std::optional<std::vector<std::uint64_t>> Child::missing_words() const
         return std::nullopt;
     }
     // In this order: a write first marks what may be forgotten, and then clears this.
-    std::vector<std::uint64_t> words(stale_.words());
-    for (std::size_t i = 0; i < words.size(); i++) {
-        words[i] = stale_.word(i);
-    }
-    DirtyBitmap unflushed(stale_.size(), stale_granularity);
+    std::vector<std::uint64_t> words = stale_.all_words();
+    DirtyBitmap unflushed = no_marks();
     unflushed_.copy_to(unflushed);
     unflushed_unkept_.copy_to(unflushed);
     for (std::size_t i = 0; i < words.size(); i++) {

@@ -82,25 +82,14 @@ bool covers_everything(const std::vector<Part>& parts, std::size_t threshold)
     return true;
 }
 
-std::vector<std::uint64_t> words_of(const DirtyBitmap& bitmap)
-{
-    std::vector<std::uint64_t> words;
-    if (bitmap.any()) {
-        words.reserve(bitmap.words());
-        for (std::size_t index = 0; index < bitmap.words(); index++) {
-            words.push_back(bitmap.word(index));
-        }
-    }
-    return words;
-}
-
 std::vector<Part> begin(const Children& children)
 {
     std::vector<Part> parts;
     parts.reserve(children.size());
     for (const ChildPtr& child : children) {
         child->counters.flushes.fetch_add(1, std::memory_order_relaxed);
-        parts.push_back({child, child->flush_begins(), words_of(child->stale()),
+        parts.push_back({child, child->flush_begins(), child->stale().any() ? child->stale().all_words()
+                                              : std::vector<std::uint64_t>{},
                          child->doubtful().any()});
     }
     return parts;

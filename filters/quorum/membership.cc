@@ -130,9 +130,8 @@ std::string QuorumDevice::remember_new(const NewChild& child, std::size_t& membe
             place->id = memoryfile::new_id();
             place->name = child.node_name;
             place->spec = child.spec;
-            place->state = memoryfile::MemberState::filling;
-            place->since = wall_clock_ns() / 1'000'000'000;
             member = static_cast<std::size_t>(place - content.members.begin());
+            change_state(content, member, memoryfile::MemberState::filling);
             wrong.clear();
         }
     });
@@ -315,8 +314,7 @@ void QuorumDevice::make_stale(const std::string& name)
     check_dispensable(*child);
     if (memory_ && child->member != no_member) {
         const int error = memory_->change_members([&](memoryfile::Content& content) {
-            content.members[child->member].state = memoryfile::MemberState::filling;
-            content.members[child->member].has_map = false;
+            change_state(content, child->member, memoryfile::MemberState::filling);
         });
         if (error != 0) {
             refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));

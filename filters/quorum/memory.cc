@@ -19,34 +19,32 @@ namespace {
 /// A copy that fails each time that it is mended must not hold up everybody each second.
 constexpr std::chrono::seconds mended_again_after{10};
 
-std::uint64_t seconds_now()
-{
-    return wall_clock_ns() / 1'000'000'000;
-}
-
-std::vector<std::uint64_t> words_of(const DirtyBitmap& bits)
-{
-    std::vector<std::uint64_t> words(bits.words());
-    for (std::size_t i = 0; i < words.size(); i++) {
-        words[i] = bits.word(i);
-    }
-    return words;
-}
-
 }  // namespace
+
+void change_state(memoryfile::Content& content, std::size_t place, MemberState state)
+{
+    Member& member = content.members[place];
+    if (member.state == MemberState::current) {
+        member.epoch = content.root.epoch;
+    }
+    member.state = state;
+    member.since = wall_clock_ns() / 1'000'000'000;
+    member.has_map = false;
+    content.maps[place].clear();
+}
 
 Memory::Memory(memoryfile::Content content, std::unique_ptr<MemoryStore> store,
                Duration patience, Clock& clock)
     : layout_(content.root.device_size), store_(std::move(store)), patience_(patience),
-      clock_(clock), marked_(layout_.regions * layout_.region, layout_.region),
-      durable_(layout_.regions * layout_.region, layout_.region),
-      used_(layout_.regions * layout_.region, layout_.region), content_(std::move(content))
+      clock_(clock), marked_(layout_.device_size, layout_.region),
+      durable_(layout_.device_size, layout_.region),
+      used_(layout_.device_size, layout_.region), content_(std::move(content))
 {
-    content_.intents.resize((layout_.regions + 63) / 64);
+    content_.intents.resize(layout_.intent_words());
     for (std::uint64_t region = 0; region < layout_.regions; region++) {
-        if ((content_.intents[region / 64] >> region % 64 & 1) != 0) {
-            marked_.set(range_of_region(region));
-            durable_.set(range_of_region(region));
+        if (content_.has_intent(region)) {
+            marked_.set(layout_.range_of(region));
+            durable_.set(layout_.range_of(region));
         }
     }
     for (Place place = 0; place < content_.members.size(); place++) {
@@ -90,12 +88,6 @@ memoryfile::Root Memory::root() const
     return content_.root;
 }
 
-Member Memory::member(Place place) const
-{
-    const std::lock_guard lock(mutex_);
-    return content_.members[place];
-}
-
 std::vector<std::pair<Memory::Place, Member>> Memory::members() const
 {
     const std::lock_guard lock(mutex_);
@@ -106,11 +98,6 @@ std::vector<std::pair<Memory::Place, Member>> Memory::members() const
         }
     }
     return all;
-}
-
-ByteRange Memory::range_of_region(std::uint64_t region) const
-{
-    return {region * layout_.region, (region + 1) * layout_.region};
 }
 
 // ---- writing
@@ -124,7 +111,7 @@ memoryfile::Payload Memory::encode(std::uint64_t page) const
         return encode_member(content_.members[page - Layout::members]);
     }
     if (page < Layout::witness) {
-        return memoryfile::encode_bits(words_of(marked_), page - Layout::intents);
+        return memoryfile::encode_bits(marked_.all_words(), page - Layout::intents);
     }
     if (page < Layout::witness + Layout::witness_pages) {
         return content_.witness[page - Layout::witness];
@@ -166,7 +153,7 @@ void Memory::write_batch(std::unique_lock<std::mutex>& lock)
                                 content_.members[page - Layout::members].state);
         }
     }
-    const std::vector<std::uint64_t> intents = words_of(marked_);
+    const std::vector<std::uint64_t> intents = marked_.all_words();
     lock.unlock();
     const int error = content.empty() ? 0 : store_->write(content);
     lock.lock();
@@ -177,7 +164,7 @@ void Memory::write_batch(std::unique_lock<std::mutex>& lock)
         for (std::size_t i = 0; i < intents.size(); i++) {
             for (std::uint64_t bits = intents[i] & marked_.word(i) & ~durable_.word(i); bits != 0;
                  bits &= bits - 1) {
-                durable_.set(range_of_region(i * 64 + std::countr_zero(bits)));
+                durable_.set(layout_.range_of(i * 64 + std::countr_zero(bits)));
             }
         }
         for (const auto& [place, state] : states) {
@@ -217,7 +204,7 @@ int Memory::commit(std::unique_lock<std::mutex>& lock)
 bool Memory::is_durable(ByteRange range) const
 {
     for (std::uint64_t region = first_region(range); region <= last_region(range); region++) {
-        if (!durable_.any(range_of_region(region))) {
+        if (!durable_.any(layout_.range_of(region))) {
             return false;
         }
     }
@@ -236,8 +223,8 @@ int Memory::intend(ByteRange range)
     }
     std::unique_lock lock(mutex_);
     for (std::uint64_t region = first_region(range); region <= last_region(range); region++) {
-        if (!marked_.any(range_of_region(region))) {
-            marked_.set(range_of_region(region));
+        if (!marked_.any(layout_.range_of(region))) {
+            marked_.set(layout_.range_of(region));
             mark_page(Layout::intents + region / Layout::bits_per_page);
         }
     }
@@ -251,7 +238,7 @@ std::vector<std::uint64_t> Memory::take_idle()
 {
     std::vector<std::uint64_t> idle;
     for (std::uint64_t region = 0; region < layout_.regions; region++) {
-        const ByteRange range = range_of_region(region);
+        const ByteRange range = layout_.range_of(region);
         if (durable_.any(range) && !used_.any(range)) {
             idle.push_back(region);
         }
@@ -264,7 +251,7 @@ void Memory::clear_intents(const std::vector<std::uint64_t>& regions)
 {
     const std::lock_guard lock(mutex_);
     for (const std::uint64_t region : regions) {
-        const ByteRange range = range_of_region(region);
+        const ByteRange range = layout_.range_of(region);
         // First not durable: who comes from now on takes the lock, and marks it again.
         durable_.clear(range);
         if (used_.any(range)) {
@@ -278,21 +265,13 @@ void Memory::clear_intents(const std::vector<std::uint64_t>& regions)
 
 // ---- members
 
-void Memory::change_state(Place place, MemberState state)
+void Memory::set_state(Place place, MemberState state)
 {
-    Member& member = content_.members[place];
-    if (member.state == state) {
-        return;
-    }
-    if (member.state == MemberState::current) {
-        member.epoch = content_.root.epoch;
-        member.has_map = false;
-        content_.maps[place].clear();
+    if (content_.members[place].state != state) {
+        change_state(content_, place, state);
         new_maps_.erase(place);
+        mark_page(Layout::members + place);
     }
-    member.state = state;
-    member.since = seconds_now();
-    mark_page(Layout::members + place);
 }
 
 int Memory::record_missing(const std::vector<std::pair<Place, MemberState>>& members)
@@ -302,14 +281,10 @@ int Memory::record_missing(const std::vector<std::pair<Place, MemberState>>& mem
     }
     std::unique_lock lock(mutex_);
     for (const auto& [place, state] : members) {
-        Member& member = content_.members[place];
-        if (member.state == MemberState::current) {
-            change_state(place, state);
-        } else if (state == MemberState::filling && member.state == MemberState::behind) {
-            change_state(place, state);
-            member.has_map = false;
-            content_.maps[place].clear();
-            new_maps_.erase(place);
+        const MemberState now = content_.members[place].state;
+        if (now == MemberState::current ||
+            (now == MemberState::behind && state == MemberState::filling)) {
+            set_state(place, state);
         }
     }
     return commit(lock);
@@ -325,13 +300,9 @@ void Memory::record_current(Place place, const std::function<bool()>& still)
         current_[place] = content_.members[place].state == MemberState::current;
         return;
     }
-    Member& member = content_.members[place];
-    change_state(place, MemberState::current);
+    set_state(place, MemberState::current);
     filling_[place] = false;
-    member.epoch = content_.root.epoch;
-    member.has_map = false;
-    content_.maps[place].clear();
-    new_maps_.erase(place);
+    content_.members[place].epoch = content_.root.epoch;
 }
 
 int Memory::change_members(const std::function<void(memoryfile::Content&)>& change)

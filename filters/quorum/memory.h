@@ -44,6 +44,10 @@
 
 namespace resilience::quorum {
 
+/// Gives a member another state, as of now.  What its stale map said counts no more.
+void change_state(memoryfile::Content& content, std::size_t place,
+                  memoryfile::MemberState state);
+
 /// Thread-safe, but for begin().
 class Memory {
 public:
@@ -60,7 +64,6 @@ public:
 
     const memoryfile::Layout& layout() const { return layout_; }
     memoryfile::Root root() const;
-    memoryfile::Member member(Place place) const;
     std::vector<std::pair<Place, memoryfile::Member>> members() const;
     MemoryStore& store() { return *store_; }
     const MemoryStore& store() const { return *store_; }
@@ -94,8 +97,6 @@ public:
     std::vector<std::uint64_t> take_idle();
     /// Clears those that still nobody has written to.
     void clear_intents(const std::vector<std::uint64_t>& regions);
-    std::uint64_t region_begin(std::uint64_t region) const { return region * layout_.region; }
-    ByteRange range_of_region(std::uint64_t region) const;
     /// Whether any member, away or not, is not current.
     bool anybody_behind() const;
     bool has_intent(ByteRange range) const { return marked_.any(range); }
@@ -114,7 +115,7 @@ private:
     memoryfile::Payload encode(std::uint64_t page) const;
     MemoryStore::Pages everything() const;
     void note_recorded(Place place, memoryfile::MemberState state);
-    void change_state(Place place, memoryfile::MemberState state);
+    void set_state(Place place, memoryfile::MemberState state);
     void mark_page(std::uint64_t page) { dirty_.insert(page); }
 
     const memoryfile::Layout layout_;

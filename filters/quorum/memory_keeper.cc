@@ -74,18 +74,14 @@ void MemoryKeeper::clear_idle(Memory& memory)
 {
     std::vector<std::uint64_t> idle = memory.take_idle();
     std::erase_if(idle, [&](std::uint64_t region) {
-        const ByteRange range = memory.range_of_region(region);
-        return settler_.unsettled({range.begin, std::min(range.end, state_.size)});
+        return settler_.unsettled(memory.layout().range_of(region));
     });
     if (idle.empty() || memory.anybody_behind()) {
         return;
     }
     for (const std::uint64_t region : idle) {
         // Whoever is under way there has ended then.
-        const ByteRange range = memory.range_of_region(region);
-        const auto guard =
-            state_.lock({range.begin, std::min(range.end, state_.size)}, LockMode::shared);
-        if (!guard) {
+        if (!state_.lock(memory.layout().range_of(region), LockMode::shared)) {
             return;
         }
     }
@@ -94,12 +90,12 @@ void MemoryKeeper::clear_idle(Memory& memory)
     }
 }
 
-bool MemoryKeeper::step()
+void MemoryKeeper::step()
 {
     Memory* const memory = state_.memory;
     const TimePoint now = state_.clock.now();
     if (memory == nullptr || now < next_) {
-        return false;
+        return;
     }
     next_ = now + interval;
     {
@@ -116,7 +112,6 @@ bool MemoryKeeper::step()
         clear_idle(*memory);
     }
     memory->settle();
-    return true;
 }
 
 }  // namespace resilience::quorum

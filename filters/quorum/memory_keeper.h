@@ -24,8 +24,8 @@ public:
     /// `memory` may be null: then it does nothing.
     MemoryKeeper(State& state, const Settler& settler) : state_(state), settler_(settler) {}
 
-    /// Does what is due; returns whether anything was.
-    bool step();
+    /// Does what is due.
+    void step();
 
 private:
     void note_maps(Memory& memory);

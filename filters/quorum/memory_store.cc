@@ -15,6 +15,20 @@ namespace resilience::quorum {
 using memoryfile::Layout;
 using memoryfile::page_bytes;
 
+namespace {
+
+/// nullopt: none that is sound.
+std::optional<memoryfile::Root> root_in(std::span<const std::byte> slots)
+{
+    try {
+        return memoryfile::decode_root_slots(slots);
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+}
+
+}  // namespace
+
 /// Requests to one copy, under way together.
 struct MemoryStore::Io {
     Slot* place = nullptr;
@@ -111,11 +125,7 @@ std::vector<MemoryStore::Io> MemoryStore::at_all(const std::function<void(Slot&,
 /// What a root that was read says of whose the memory is.
 MemoryStore::Owner MemoryStore::owner_by(std::span<const std::byte> slots) const
 {
-    std::optional<memoryfile::Root> found;
-    try {
-        found = memoryfile::decode_root_slots(slots);
-    } catch (const std::exception&) {
-    }
+    const auto found = root_in(slots);
     if (!found) {
         return Owner::nobody;
     }
@@ -130,14 +140,10 @@ MemoryStore::Owner MemoryStore::owner_by(std::span<const std::byte> slots) const
 
 bool MemoryStore::is_newer(std::span<const std::byte> slots) const
 {
-    try {
-        const auto found = memoryfile::decode_root_slots(slots);
-        const std::lock_guard lock(mutex_);
-        return found && found->set == root_.set && found->server != root_.server &&
-               found->epoch >= root_.epoch;
-    } catch (const std::exception&) {
-        return false;  // nobody's any more
-    }
+    const auto found = root_in(slots);
+    const std::lock_guard lock(mutex_);
+    return found && found->set == root_.set && found->server != root_.server &&
+           found->epoch >= root_.epoch;
 }
 
 int MemoryStore::check()

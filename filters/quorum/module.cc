@@ -107,6 +107,11 @@ QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
     });
 }
 
+std::string QuorumModule::ChildParameters::name() const
+{
+    return is_number(label) ? "" : label;
+}
+
 /// The child with this label, which may be new; without one it is surely new.
 QuorumModule::ChildParameters& QuorumModule::labelled(std::string_view label)
 {

@@ -50,6 +50,8 @@ private:
         bool direct = false;
         bool lock = true;
         std::vector<std::string> storage;  ///< what is in it, as far as that is known
+
+        std::string name() const;  ///< empty: it has none, the label is a place
     };
 
     /// What is remembered, and what a person says where that is not enough.

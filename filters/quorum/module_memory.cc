@@ -23,51 +23,41 @@ namespace {
 
 constexpr std::string_view fill_from = "fill-from:";
 
-bool is_place(const std::string& label)
+using Missing = std::shared_ptr<DirtyBitmap>;
+
+Missing everything(std::uint64_t size)
 {
-    return !label.empty() && std::ranges::all_of(label, [](char c) { return c >= '0' && c <= '9'; });
+    auto missing = std::make_shared<DirtyBitmap>(size, stale_granularity);
+    missing->set_all();
+    return missing;
 }
 
-/// The granules of 64 KiB in the regions with an intent, as words.
-std::vector<std::uint64_t> intended_granules(const Content& memory)
+/// What a member misses, by the memory; null: nothing.
+Missing missing_of(const Content& memory, const Role& role)
 {
-    const memoryfile::Layout layout(memory.root.device_size);
-    DirtyBitmap granules(memory.root.device_size, stale_granularity);
-    for (std::uint64_t region = 0; region < layout.regions; region++) {
-        if ((memory.intents[region / 64] >> region % 64 & 1) != 0) {
-            granules.set({region * layout.region,
-                          std::min((region + 1) * layout.region, memory.root.device_size)});
-        }
-    }
-    std::vector<std::uint64_t> words(granules.words());
-    for (std::size_t i = 0; i < words.size(); i++) {
-        words[i] = granules.word(i);
-    }
-    return words;
-}
-
-std::vector<std::uint64_t> everything(std::uint64_t size)
-{
-    return std::vector<std::uint64_t>((size / stale_granularity + 64) / 64, ~std::uint64_t{0});
-}
-
-/// What a member misses, by the memory.
-std::vector<std::uint64_t> missing_of(const Content& memory, const Role& role)
-{
-    if (role.state == MemberState::current) {
-        return {};
-    }
-    const auto& map = memory.maps[role.place];
+    const std::uint64_t size = memory.root.device_size;
     const bool has_map = memory.members[role.place].has_map;
+    if (role.state == MemberState::current) {
+        return nullptr;
+    }
     if (role.wholly_stale || role.state == MemberState::foreign ||
         (role.state == MemberState::filling && !has_map)) {
-        return everything(memory.root.device_size);
+        return everything(size);
     }
-    std::vector<std::uint64_t> words = intended_granules(memory);
-    for (std::size_t i = 0; i < std::min(words.size(), map.size()); i++) {
-        words[i] |= map[i];
+    auto missing = std::make_shared<DirtyBitmap>(size, stale_granularity);
+    const memoryfile::Layout layout(size);
+    for (std::uint64_t region = 0; region < layout.regions; region++) {
+        if (memory.has_intent(region)) {
+            missing->set(layout.range_of(region));
+        }
     }
-    return words;
+    const auto& map = memory.maps[role.place];
+    for (std::uint64_t granule = 0; granule < map.size() * 64; granule++) {
+        if ((map[granule / 64] >> granule % 64 & 1) != 0) {
+            missing->set({granule * stale_granularity, (granule + 1) * stale_granularity});
+        }
+    }
+    return missing;
 }
 
 Content new_content(std::uint64_t size)
@@ -75,7 +65,7 @@ Content new_content(std::uint64_t size)
     Content content;
     content.root.set = memoryfile::new_id();
     content.root.device_size = size;
-    content.intents.resize((memoryfile::Layout(size).regions + 63) / 64);
+    content.intents.resize(memoryfile::Layout(size).intent_words());
     return content;
 }
 
@@ -138,9 +128,9 @@ QuorumModule::Found QuorumModule::open_found(const ChildParameters& child,
 {
     constexpr std::string_view key = "quorum-child";
     Found found;
-    found.label = !child.label.empty() && !is_place(child.label) ? child.label
-                  : child.spec                                   ? child.spec->text
-                                                                 : "the plugin below";
+    found.label = !child.name().empty() ? child.name()
+                  : child.spec          ? child.spec->text
+                                        : "the plugin below";
     if (!child.spec) {
         found.device = std::move(next);
         return found;
@@ -163,7 +153,7 @@ QuorumModule::Found QuorumModule::open_found(const ChildParameters& child,
 NewChild QuorumModule::new_child(const ChildParameters& child, std::shared_ptr<Device> device) const
 {
     NewChild made;
-    made.node_name = is_place(child.label) ? "" : child.label;
+    made.node_name = child.name();
     made.device = std::move(device);
     made.timeout = timeout_of(child);
     made.storage = child.storage;
@@ -185,7 +175,7 @@ std::vector<Candidate> QuorumModule::candidates(const std::vector<Found>& found)
     for (std::size_t i = 0; i < children_.size(); i++) {
         const ChildParameters& child = children_[i];
         Candidate& candidate = all.emplace_back();
-        candidate.name = is_place(child.label) ? "" : child.label;
+        candidate.name = child.name();
         const std::string path = path_of(child);
         const std::vector<std::string> below = storage_below();
         candidate.spec = child.spec       ? member_spec(*child.spec)
@@ -242,7 +232,7 @@ std::vector<NewChild> QuorumModule::open_remembered(std::shared_ptr<Device> next
         opened.push_back(new_child(children_[i], there ? found[i].device
                                                        : away(children_[i], found[i], *peer->device)));
         opened.back().spec = all[i].spec;
-        if (plan.roles[i].state != MemberState::current) {
+        if (nowhere && plan.roles[i].state != MemberState::current) {
             opened.back().missing = everything(peer->device->size());
         }
     }
@@ -276,10 +266,7 @@ Content QuorumModule::first_content(const Plan& plan, const std::vector<Candidat
             member.id = memoryfile::new_id();
         }
         if (role.is_new || role.wholly_stale || member.state != role.state) {
-            member.state = role.state;
-            member.since = wall_clock_ns() / 1'000'000'000;
-            member.has_map = false;
-            content.maps[role.place].clear();
+            change_state(content, role.place, role.state);
         }
         member.name = candidates[i].name;
         member.spec = candidates[i].spec;
@@ -289,11 +276,7 @@ Content QuorumModule::first_content(const Plan& plan, const std::vector<Candidat
         Member& member = content.members[place];
         member.away = true;
         if (member.state == MemberState::current) {  // from now on it misses what is written
-            member.state = MemberState::behind;
-            member.epoch = content.root.epoch;
-            member.since = wall_clock_ns() / 1'000'000'000;
-            member.has_map = false;
-            content.maps[place].clear();
+            change_state(content, place, MemberState::behind);
         }
     }
     return content;

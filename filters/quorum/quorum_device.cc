@@ -2,7 +2,6 @@
 #include "filters/quorum/quorum_device.h"
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -108,12 +107,8 @@ ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
     auto made = std::make_shared<Child>(std::move(name), node_name, child.device, child.timeout,
                                         state_.clock, child.storage);
     made->member = child.member;
-    for (std::size_t i = 0; i < child.missing.size(); i++) {
-        for (std::uint64_t bits = child.missing[i]; bits != 0; bits &= bits - 1) {
-            const std::uint64_t granule = i * 64 + std::countr_zero(bits);
-            made->missed({granule * stale_granularity,
-                          std::min((granule + 1) * stale_granularity, made->stale().size())});
-        }
+    if (child.missing) {
+        for_each_marked(*child.missing, [&](ByteRange range) { made->missed(range); });
     }
     made->on_state_change([this](const Child& changed, ChildState from, ChildState to,
                                  const std::string& reason) {
@@ -243,11 +238,10 @@ void QuorumDevice::remember(std::unique_ptr<Memory> memory)
 {
     memory_ = std::move(memory);
     state_.memory = memory_.get();
-    const std::uint64_t regions = memory_->layout().regions;
-    for (std::uint64_t region = 0; region < regions; region++) {
-        const ByteRange range = memory_->range_of_region(region);
-        if (memory_->has_intent(range)) {
-            settler_.doubt({range.begin, std::min(range.end, state_.size)});
+    const memoryfile::Layout& layout = memory_->layout();
+    for (std::uint64_t region = 0; region < layout.regions; region++) {
+        if (memory_->has_intent(layout.range_of(region))) {
+            settler_.doubt(layout.range_of(region));
         }
     }
 }

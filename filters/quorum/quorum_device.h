@@ -46,8 +46,8 @@ struct NewChild {
     std::vector<std::string> storage = {};  ///< by storage_identity(), as far as known
     std::string spec = {};                  ///< for the memory; see member_spec()
     std::size_t member = no_member;         ///< its place in the memory
-    /// What it is known to miss: words of 64 granules of 64 KiB.
-    std::vector<std::uint64_t> missing = {};
+    /// What it is known to miss; null: nothing.
+    std::shared_ptr<const DirtyBitmap> missing = {};
 };
 
 class QuorumDevice final : public BlockingDevice {

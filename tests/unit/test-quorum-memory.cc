@@ -89,9 +89,14 @@ struct Server {
                 member.id = memoryfile::new_id();
                 member.state = MemberState::current;
             } else if (member.state != MemberState::current) {
-                child.missing = content.maps[i];
-                child.missing.resize(1);
-                child.missing[0] |= content.intents[0] != 0 ? ~std::uint64_t{0} : 0;
+                auto missing = std::make_shared<DirtyBitmap>(size, granule);
+                const std::uint64_t map = content.maps[i].empty() ? 0 : content.maps[i][0];
+                for (std::uint64_t at = 0; at < size; at += granule) {
+                    if (content.intents[0] != 0 || (map >> at / granule & 1) != 0) {
+                        missing->set({at, at + granule});
+                    }
+                }
+                child.missing = missing;
             }
             children.push_back(child);
         }
