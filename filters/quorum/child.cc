@@ -23,7 +23,8 @@ Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> de
              Duration timeout, Clock& clock, std::vector<std::string> storage)
     : name_(std::move(name)), node_name_(std::move(node_name)), device_(std::move(device)),
       timeout_(timeout), clock_(clock), storage_(std::move(storage)), relapses_(timeout),
-      stale_(device_->size(), stale_granularity), unflushed_(device_->size(), stale_granularity)
+      stale_(device_->size(), stale_granularity),
+      doubtful_(device_->size(), stale_granularity), unflushed_(device_->size(), stale_granularity)
 {
 }
 
@@ -114,12 +115,42 @@ void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable)
         unflushed_.mark(range);
     }
     stale_.clear(range);
+    doubtful_.clear(range);
     // The order matters.  distrust_unflushed() first counts the epoch up and then makes
     // stale what is marked unflushed.  If it came before our mark, or between
     // the mark and the clear, the epoch tells.
     if (this->epoch() != epoch) {
-        stale_.set(range);
+        distrust(range);
     }
+}
+
+void Child::distrust(ByteRange range)
+{
+    doubtful_.set(range);
+    stale_.set(range);
+}
+
+void Child::doubt_stale()
+{
+    std::optional<ByteRange> run = stale_.next_marked(0, stale_.size());
+    while (run) {
+        doubtful_.set(*run);
+        run = stale_.next_marked(run->end, stale_.size());
+    }
+}
+
+void Child::trust_all()
+{
+    stale_.clear_all();
+    doubtful_.clear_all();
+}
+
+Standing Child::standing(ByteRange range) const
+{
+    if (!stale_.any(range)) {
+        return Standing::current;
+    }
+    return doubtful_.any(range) ? Standing::doubtful : Standing::missed;
 }
 
 Child::Flushing Child::flush_begins()
@@ -154,6 +185,7 @@ void Child::flush_failed(const Flushing& flushing, bool distrust)
     } else if (epoch() != flushing.epoch) {
         // As in wrote(): lose_link() either finds the marks that are back, or
         // has counted the epoch up before.
+        unflushed_.copy_to(doubtful_, flushing.taken);
         unflushed_.copy_to(stale_, flushing.taken);
     }
 }
@@ -163,6 +195,7 @@ void Child::flush_failed(const Flushing& flushing, bool distrust)
 void Child::distrust_unflushed()
 {
     epoch_.fetch_add(1, std::memory_order_acq_rel);
+    unflushed_.copy_to(doubtful_);
     unflushed_.copy_to(stale_);
 }
 

@@ -3,11 +3,13 @@
 
 // One replica of a quorum: a Device, and what we know of its trustworthiness.
 //
-// Two things are remembered about a child, both at 64 KiB granularity and both
+// Three things are remembered about a child, both at 64 KiB granularity and both
 // in memory only:
 //
 //   stale      It missed something here.  It neither votes nor is read in such
-//              a range until the resync has copied it.
+//              a range until the resync has copied it; but see Standing in
+//              common/core/vote.h.  Where it is also doubtful it may have lost
+//              what it did, or has never had what the others have.
 //   unflushed  It was written here since its last flush.  If it goes away and
 //              comes back (a server that restarts), it may have forgotten that,
 //              so all of this becomes stale.
@@ -24,6 +26,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +35,7 @@
 #include "common/core/relapses.h"
 #include "common/core/slowness.h"
 #include "common/core/unflushed_map.h"
+#include "common/core/vote.h"
 #include "common/device/device.h"
 #include "common/thread/clock.h"
 
@@ -47,6 +51,8 @@ struct ChildCounters {
     std::atomic<std::uint64_t> flush_errors{0};
     std::atomic<std::uint64_t> mismatches{0};         ///< votes lost
     std::atomic<std::uint64_t> differing_sectors{0};  ///< in them
+    /// Of those: the winner has zeroes there, and it has not.
+    std::atomic<std::uint64_t> zeroes_against_data{0};
     std::atomic<std::uint64_t> timeouts{0};           ///< requests abandoned
     std::atomic<std::uint64_t> late_answers{0};       ///< of those, answered after all
     std::atomic<std::uint64_t> rewrites{0};           ///< corrupt ranges rewritten
@@ -145,8 +151,17 @@ public:
     /// It carried out a write of `range` that was sent in `epoch`; `durable`:
     /// it cannot forget it.  Clears the staleness of what was wholly written.
     void wrote(ByteRange range, std::uint64_t epoch, bool durable);
-    /// It missed a write of `range`.
+    /// It missed a write of `range`; what it did before is still there.
     void missed(ByteRange range) { stale_.set(range); }
+    /// It holds in `range` nobody knows what.
+    void distrust(ByteRange range);
+    /// It missed something where it is stale now, and may be all that is left of
+    /// something else: the members, or what makes a majority of them, have changed.
+    void doubt_stale();
+    /// Believes all that it holds.
+    void trust_all();
+    /// What its copy of `range` is worth.
+    Standing standing(ByteRange range) const;
     /// A write of `range` may have changed it, although it failed or came too
     /// late: what can be read there now may be forgotten.
     void may_have_written(ByteRange range) { unflushed_.mark(range); }
@@ -202,6 +217,7 @@ private:
     std::atomic<int> flushes_{0};  ///< begun, not concluded
     std::atomic<std::uint64_t> epoch_{0};
     DirtyBitmap stale_;
+    DirtyBitmap doubtful_;  ///< set before stale_: who finds that set must find this, too
     UnflushedMap unflushed_;
 };
 

@@ -131,7 +131,7 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
         throw;
     }
     if (!content_is_equal) {
-        added->stale().set_all();
+        added->distrust({0, state_.size});
     }
     const RangeLock::Guard guard = state_.lock_all();
     if (!guard) {
@@ -194,6 +194,9 @@ void QuorumDevice::remove_child(const std::string& name)
         }
         check_dispensable(*child);
         std::erase(children, child);
+        for (const ChildPtr& left : children) {
+            left->doubt_stale();
+        }
         state_.replace_children(std::move(children));
         give_back_name(child->name());
     }
@@ -208,7 +211,7 @@ void QuorumDevice::assume_clean(const std::string& name)
     if (!child || !guard) {
         refuse("the requests in flight did not end in time: try again");
     }
-    child->stale().clear_all();
+    child->trust_all();
     child->resync_blocked = false;
 }
 
@@ -224,7 +227,7 @@ void QuorumDevice::make_stale(const std::string& name)
                            child->node_name(), state_.threshold()));
     }
     check_dispensable(*child);
-    child->stale().set_all();
+    child->distrust({0, state_.size});
 }
 
 }  // namespace resilience::quorum

@@ -11,7 +11,8 @@
 //   read.cc, fifo.cc, fastest.cc   the read patterns     answers.h  what voters say
 //   write.cc, flush.cc             changes               fanout.h   asking many at once
 //   extents.cc                     block status          child.h    one replica
-//   resync.cc                      copying               state.h    what they share
+//   blocks.cc                      sector by sector      state.h    what they share
+//   resync.cc                      copying
 //   membership.cc                  adding and removing children
 //
 // Two threads work in the background: one looks after the children's states
