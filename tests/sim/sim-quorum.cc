@@ -33,18 +33,21 @@ using quorum::ReadPattern;
 const std::vector<Config>& configurations()
 {
     static const std::vector<Config> all{
-        {"3-2", 3, 2, ReadPattern::quorum, false, false},
-        {"3-2-rewrite", 3, 2, ReadPattern::quorum, true, false},
-        {"3-2-fastest", 3, 2, ReadPattern::fastest, false, false},
-        {"3-2-fastest-rewrite", 3, 2, ReadPattern::fastest, true, false},
-        {"3-2-fifo", 3, 2, ReadPattern::fifo, false, false},
-        {"2-1", 2, 1, ReadPattern::quorum, false, false},
-        {"2-1-fifo", 2, 1, ReadPattern::fifo, false, false},
-        {"5-3-rewrite", 5, 3, ReadPattern::quorum, true, false},
-        {"5-3-fastest", 5, 3, ReadPattern::fastest, false, false},
-        {"3-2-excess", 3, 2, ReadPattern::quorum, false, true},
-        {"3-2-rewrite-excess", 3, 2, ReadPattern::quorum, true, true},
-        {"5-3-fastest-excess", 5, 3, ReadPattern::fastest, true, true},
+        {"3-2", 3, 2, ReadPattern::quorum, false, false, false},
+        {"3-2-rewrite", 3, 2, ReadPattern::quorum, true, false, false},
+        {"3-2-fastest", 3, 2, ReadPattern::fastest, false, false, false},
+        {"3-2-fastest-rewrite", 3, 2, ReadPattern::fastest, true, false, false},
+        {"3-2-fifo", 3, 2, ReadPattern::fifo, false, false, false},
+        {"2-1", 2, 1, ReadPattern::quorum, false, false, false},
+        {"2-1-fifo", 2, 1, ReadPattern::fifo, false, false, false},
+        {"5-3-rewrite", 5, 3, ReadPattern::quorum, true, false, false},
+        {"5-3-fastest", 5, 3, ReadPattern::fastest, false, false, false},
+        {"3-2-sectors", 3, 2, ReadPattern::quorum, false, false, true},
+        {"3-2-sectors-fifo", 3, 2, ReadPattern::fifo, false, false, true},
+        {"5-3-sectors-rewrite", 5, 3, ReadPattern::fastest, true, false, true},
+        {"3-2-excess", 3, 2, ReadPattern::quorum, false, true, false},
+        {"3-2-rewrite-excess", 3, 2, ReadPattern::quorum, true, true, false},
+        {"5-3-fastest-excess", 5, 3, ReadPattern::fastest, true, true, false},
     };
     return all;
 }

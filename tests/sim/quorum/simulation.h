@@ -21,6 +21,7 @@ struct Config {
     quorum::ReadPattern pattern = quorum::ReadPattern::quorum;
     bool rewrite = false;
     bool excess = false;  ///< more faults than the promise covers; see fault_atlas.h
+    bool by_sector = false;  ///< more than that, but in different sectors; likewise
 };
 
 /// Something that goes wrong at a certain time.  It does so only if the atlas
