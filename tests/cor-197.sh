@@ -40,10 +40,13 @@ case_zero_length()
 case_large_read()
 {
     start_wrap
-    ok "a read of 2 GiB - 512 bytes" timeout 120 qemu-io -f raw -r \
-        -c 'read -P 0 1k 2147483136' "$(uri_of wrap)"
+    # The filter shares its engine with the plugin: an eighth of it will do.
+    local length=$((2 << 30))
+    [ "$cor_form" = plugin ] || [ "${NBDRES_LONG:-0}" = 1 ] || length=$((length / 8))
+    ok "a read of $length - 512 bytes" timeout 120 qemu-io -f raw -r \
+        -c "read -P 0 1k $((length - 512))" "$(uri_of wrap)"
     unlike "$(cat "$tmpdir/.ok.log")" failed "all of it is zeroes"
-    is "$(status_of wrap local-clusters)" 32769 "and is local, in whole clusters"
+    is "$(status_of wrap local-clusters)" $((length / 65536 + 1)) "and is local, in whole clusters"
     is "$(du -k "$(copy_of wrap)" | cut -f 1)" 0 "as holes"
 }
 

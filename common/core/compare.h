@@ -22,6 +22,10 @@ std::optional<std::size_t> first_difference(std::span<const std::byte> a,
 std::uint64_t count_differing_sectors(std::span<const std::byte> a, std::span<const std::byte> b,
                                       std::uint64_t offset);
 
+/// The same, of sectors that are all zeroes in `right` and are not in `other`.
+std::uint64_t count_zeroed_sectors(std::span<const std::byte> right,
+                                   std::span<const std::byte> other, std::uint64_t offset);
+
 /// Whether there is nothing but zeroes; also if there is nothing at all.
 bool is_all_zero(std::span<const std::byte> data);
 

@@ -64,6 +64,18 @@ void elect(Vote& vote, const std::vector<Holders>& versions, std::size_t thresho
     }
 }
 
+/// Those of one standing that answered.
+Holders answered_as(std::span<const Ballot> ballots, Standing standing)
+{
+    Holders answered;
+    for (std::size_t i = 0; i < ballots.size(); i++) {
+        if (ballots[i].error == 0 && ballots[i].standing == standing) {
+            answered.push_back(i);
+        }
+    }
+    return answered;
+}
+
 }  // namespace
 
 Vote count_votes(std::span<const Ballot> ballots, std::size_t threshold)
@@ -88,6 +100,34 @@ Vote count_votes(std::span<const Ballot> ballots, std::size_t threshold)
     vote.agreed = versions.size() == 1;
     elect(vote, versions, threshold);
     return vote;
+}
+
+Vote elect_among_all(std::span<const Ballot> ballots, std::size_t threshold, std::size_t members)
+{
+    std::vector<Ballot> heard(ballots.begin(), ballots.end());
+    for (Ballot& ballot : heard) {
+        ballot.error = ballot.standing == Standing::current ? ballot.error : EIO;
+    }
+    const Vote of_current = count_votes(heard, threshold);
+    if (of_current.error == 0) {
+        return of_current;
+    }
+    const Holders current = answered_as(ballots, Standing::current);
+    const bool majority = 2 * threshold > members;
+    for (std::size_t i = 0; i < ballots.size(); i++) {
+        if (ballots[i].standing == Standing::current || ballots[i].error != 0) {
+            continue;
+        }
+        const bool kept = ballots[i].standing == Standing::missed && majority;
+        const bool held = std::any_of(current.begin(), current.end(), [&](std::size_t c) {
+            return !first_difference(ballots[c].data, ballots[i].data);
+        });
+        const bool confirms = held && (kept || current.size() < threshold);
+        if (current.empty() ? kept : confirms) {
+            heard[i].error = 0;
+        }
+    }
+    return count_votes(heard, threshold);
 }
 
 int vote_on_errors(std::span<const int> errors)

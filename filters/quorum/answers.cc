@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "filters/quorum/read.h"
+
 namespace resilience::quorum {
 
 namespace {
@@ -26,8 +28,37 @@ Answers::Answers(Children voters, ByteRange range) : range_(range)
 {
     answers_.reserve(voters.size());
     for (ChildPtr& child : voters) {
-        child->counters.reads.fetch_add(1, std::memory_order_relaxed);
-        answers_.push_back({std::move(child), 0, 0, {}});
+        ask(std::move(child));
+    }
+}
+
+Answers::Answers(const std::vector<Slot>& slots, ByteRange range) : range_(range)
+{
+    for (const Slot& slot : slots) {
+        Answer answer{slot.child, slot.error, 0, {}};
+        if (slot.ok()) {
+            const Request& request = *slot.request;
+            answer.data = {std::shared_ptr<std::byte>(request.owner, request.into.data()),
+                           request.into.size()};
+            answer.filled = range_.length();
+        }
+        answers_.push_back(std::move(answer));
+    }
+}
+
+void Answers::ask(ChildPtr child)
+{
+    child->counters.reads.fetch_add(1, std::memory_order_relaxed);
+    answers_.push_back({std::move(child), 0, 0, {}});
+}
+
+void Answers::add(const Children& more)
+{
+    for (const ChildPtr& child : more) {
+        const auto known = [&](const Answer& answer) { return answer.child == child; };
+        if (std::ranges::none_of(answers_, known)) {
+            ask(child);
+        }
     }
 }
 
@@ -137,6 +168,69 @@ void Answers::read_separately(Clock& clock, bool measure)
         answer.error = fan.slots()[slot].error;
         answer.filled = answer.error == 0 ? range_.length() : 0;
     }
+}
+
+void Answers::read_blocks(Clock& clock, std::uint64_t block, ByteRange part)
+{
+    const std::size_t first = part.begin / block - range_.begin / block;
+    const std::size_t end = first + Blocks(part, block).count();
+    std::vector<Portion> portions;
+    for (std::size_t i = 0; i < answers_.size(); i++) {
+        Answer& answer = answers_[i];
+        if (worth_rewriting(answer.error) && answer.child->online()) {
+            if (answer.unreadable.empty()) {
+                answer.unreadable.assign(Blocks(range_, block).count(), true);
+                answer.data = take_buffer(range_.length());
+            }
+            portions.push_back({i, first, end});
+        }
+    }
+    while (!portions.empty()) {
+        portions = read_portions(clock, block, portions);
+    }
+}
+
+/// Returns the halves of those that could not be read.
+std::vector<Answers::Portion> Answers::read_portions(Clock& clock, std::uint64_t block,
+                                                     const std::vector<Portion>& portions)
+{
+    const Blocks blocks(range_, block);
+    Fanout fan(clock, portions.size());
+    for (const Portion& portion : portions) {
+        const Answer& answer = answers_[portion.answer];
+        const std::size_t at = blocks[portion.first].begin - range_.begin;
+        const std::size_t length = blocks[portion.end - 1].end - range_.begin - at;
+        auto request = std::make_shared<Request>(
+            read_request(at, answer.data.span().subspan(at, length)));
+        request->owner = answer.data.memory;
+        fan.send(fan.add(answer.child), std::move(request));
+    }
+    fan.wait();
+    std::vector<Portion> halves;
+    for (std::size_t slot = 0; slot < portions.size(); slot++) {
+        const Portion& portion = portions[slot];
+        Answer& answer = answers_[portion.answer];
+        const int error = fan.slots()[slot].error;
+        if (answer.unreadable.empty()) {
+            continue;  // given up
+        }
+        if (error == 0) {
+            std::fill(answer.unreadable.begin() + static_cast<std::ptrdiff_t>(portion.first),
+                      answer.unreadable.begin() + static_cast<std::ptrdiff_t>(portion.end), false);
+        } else if (!worth_rewriting(error)) {
+            // It may still be at it, so its memory is not looked at any more.
+            answer.unreadable.clear();
+            answer.error = error;
+        } else if (portion.end - portion.first > 1) {
+            const std::size_t middle = portion.first + (portion.end - portion.first) / 2;
+            halves.push_back({portion.answer, portion.first, middle});
+            halves.push_back({portion.answer, middle, portion.end});
+        }
+    }
+    std::erase_if(halves, [&](const Portion& half) {
+        return answers_[half.answer].unreadable.empty();
+    });
+    return halves;
 }
 
 Vote Answers::vote(std::size_t threshold) const

@@ -31,6 +31,7 @@ Child::Child(std::string name, std::string node_name, std::shared_ptr<Device> de
     : name_(std::move(name)), node_name_(std::move(node_name)), device_(std::move(device)),
       timeout_(timeout), clock_(clock), storage_(std::move(storage)), relapses_(timeout),
       stale_(device_->size(), stale_granularity), doubtful_(device_->size(), stale_granularity),
+      replayable_(device_->size(), stale_granularity),
       unflushed_(device_->size(), stale_granularity),
       unflushed_unkept_(device_->size(), stale_granularity), differences_(device_->size())
 {
@@ -129,7 +130,7 @@ void Child::wrote(ByteRange range, std::uint64_t epoch, bool durable, bool kept)
     // the mark and the clear, the epoch tells.
     if (this->epoch() != epoch) {
         const std::lock_guard lock(trust_mutex_);
-        doubt(range, kept);
+        becomes_stale(range, kept, Standing::doubtful);
     }
 }
 
@@ -140,14 +141,34 @@ void Child::may_have_written(ByteRange range, std::uint64_t epoch, bool kept)
     // it is read before all have it.
     if (kept && this->epoch() != epoch) {
         const std::lock_guard lock(trust_mutex_);
-        doubt(range, true);
+        becomes_stale(range, true, Standing::doubtful);
     }
 }
 
 void Child::missed(ByteRange range, bool kept)
 {
     const std::lock_guard lock(trust_mutex_);
-    doubt(range, kept);
+    becomes_stale(range, kept, Standing::missed);
+}
+
+void Child::distrust(ByteRange range)
+{
+    const std::lock_guard lock(trust_mutex_);
+    becomes_stale(range, false, Standing::doubtful);
+}
+
+void Child::doubt_stale()
+{
+    const std::lock_guard lock(trust_mutex_);
+    for_each_marked(stale_, [this](ByteRange range) { doubtful_.set(range); });
+}
+
+Standing Child::standing(ByteRange range) const
+{
+    if (!stale_.any(range)) {
+        return Standing::current;
+    }
+    return doubtful_.any(range) ? Standing::doubtful : Standing::missed;
 }
 
 /// What was wholly written.
@@ -155,8 +176,9 @@ void Child::believe(ByteRange range)
 {
     if (stale_.any()) {
         const std::lock_guard lock(trust_mutex_);
-        doubtful_.clear(range);
+        replayable_.clear(range);
         stale_.clear(range);
+        doubtful_.clear(range);
     }
 }
 
@@ -165,20 +187,23 @@ void Child::believe_all()
     believe({0, device_->size()});
 }
 
-/// It is stale there; `kept`: for no other reason than that it may lack what is kept.
-/// Under trust_mutex_.
-void Child::doubt(ByteRange range, bool kept)
+/// It is stale there from now on; `kept`: for no other reason than that it may lack what
+/// is kept.  Under trust_mutex_.
+void Child::becomes_stale(ByteRange range, bool kept, Standing standing)
 {
+    if (standing == Standing::doubtful) {
+        doubtful_.set(range);
+    }
     const ByteRange all = whole_granules(range);
     if (!kept) {
-        doubtful_.clear(all);
+        replayable_.clear(all);
     } else if (!stale_.any(all)) {
-        doubtful_.set(all);
+        replayable_.set(all);
     } else {
         for (std::uint64_t at = all.begin; at < all.end; at += stale_granularity) {
             const ByteRange granule{at, at + stale_granularity};
             if (!stale_.any(granule)) {
-                doubtful_.set(granule);
+                replayable_.set(granule);
             }
         }
     }
@@ -186,10 +211,11 @@ void Child::doubt(ByteRange range, bool kept)
 }
 
 /// All that is marked in the two.  Under trust_mutex_.
-void Child::doubt(const DirtyBitmap& kept, const DirtyBitmap& unkept)
+void Child::may_have_forgotten(const DirtyBitmap& kept, const DirtyBitmap& unkept)
 {
-    for_each_marked(kept, [&](ByteRange range) { doubt(range, true); });
-    for_each_marked(unkept, [&](ByteRange range) { doubt(range, false); });
+    for_each_marked(kept, [&](ByteRange range) { becomes_stale(range, true, Standing::doubtful); });
+    for_each_marked(unkept,
+                    [&](ByteRange range) { becomes_stale(range, false, Standing::doubtful); });
 }
 
 Child::Flushing Child::flush_begins()
@@ -214,7 +240,7 @@ void Child::put_back(const Flushing& flushing)
         DirtyBitmap unkept = no_marks();
         unflushed.copy_to(&unflushed == &unflushed_ ? kept : unkept, flushing.kept);
         unflushed_unkept_.copy_to(unkept, flushing.unkept);
-        doubt(kept, unkept);
+        may_have_forgotten(kept, unkept);
     }
 }
 
@@ -257,14 +283,14 @@ void Child::distrust_unflushed()
     DirtyBitmap unkept = no_marks();
     unflushed_.copy_to(kept);
     unflushed_unkept_.copy_to(unkept);
-    doubt(kept, unkept);
+    may_have_forgotten(kept, unkept);
 }
 
 void Child::give_up_kept()
 {
     const std::lock_guard lock(trust_mutex_);
     given_up_++;
-    doubtful_.clear_all();
+    replayable_.clear_all();
     unflushed_unkept_.put_back(unflushed_.take());
 }
 
@@ -288,9 +314,10 @@ void Child::replayed(ByteRange range, const Replaying& replaying)
     }
     for (std::uint64_t at = range.begin; at < range.end; at += stale_granularity) {
         const ByteRange granule{at, std::min(at + stale_granularity, range.end)};
-        if (doubtful_.any(granule)) {
-            doubtful_.clear(granule);
+        if (replayable_.any(granule)) {
+            replayable_.clear(granule);
             stale_.clear(granule);
+            doubtful_.clear(granule);
         }
     }
 }
@@ -357,7 +384,7 @@ void Child::housekeep(TimePoint now, bool needed)
         link_loss_noted_ = false;  // the next loss is a new one
         if (!device_->may_be_as_before()) {
             unknown = true;
-            missed({0, stale_.size()});
+            distrust({0, stale_.size()});
         }
         device_->resume();
     }

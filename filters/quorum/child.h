@@ -7,12 +7,14 @@
 // in memory only:
 //
 //   stale      It missed something here.  It neither votes nor is read in such
-//              a range until the resync has copied it.
+//              a range until the resync has copied it; but see Standing in
+//              common/core/vote.h.  Where it is also doubtful it may have lost
+//              what it did, or has never had what the others have.
 //   unflushed  It was written here since its last flush.  If it goes away and
 //              comes back (a server that restarts), it may have forgotten that,
 //              so all of this becomes stale.
 //
-// Where all that it may lack is kept (unflushed_data.h), what is stale is *doubtful*:
+// Where all that it may lack is kept (unflushed_data.h), what is stale is *replayable*:
 // it needs no other child to be believed again, only that what is kept is written once
 // more (replay.h).
 //
@@ -38,6 +40,7 @@
 #include "common/core/relapses.h"
 #include "common/core/slowness.h"
 #include "common/core/unflushed_map.h"
+#include "common/core/vote.h"
 #include "common/device/device.h"
 #include "common/thread/clock.h"
 #include "filters/quorum/differences.h"
@@ -54,6 +57,8 @@ struct ChildCounters {
     std::atomic<std::uint64_t> flush_errors{0};
     std::atomic<std::uint64_t> mismatches{0};         ///< votes lost
     std::atomic<std::uint64_t> differing_sectors{0};  ///< in them
+    /// Of those: the winner has zeroes there, and it has not.
+    std::atomic<std::uint64_t> zeroes_against_data{0};
     std::atomic<std::uint64_t> timeouts{0};           ///< requests abandoned
     std::atomic<std::uint64_t> late_answers{0};       ///< of those, answered after all
     std::atomic<std::uint64_t> rewrites{0};           ///< corrupt ranges rewritten
@@ -147,7 +152,7 @@ public:
 
     const DirtyBitmap& stale() const { return stale_; }
     /// The part of it that a replay makes good.
-    const DirtyBitmap& doubtful() const { return doubtful_; }
+    const DirtyBitmap& replayable() const { return replayable_; }
 
     /// Counts how often it may have forgotten what was not flushed (the links
     /// it has lost); taken before a request is sent.
@@ -156,13 +161,21 @@ public:
     /// it cannot forget it; `kept`: it will be among the UnflushedData.  Clears the
     /// staleness of what was wholly written.
     void wrote(ByteRange range, std::uint64_t epoch, bool durable, bool kept = false);
-    /// It missed a write of `range`; `kept`: as for wrote().
+    /// It missed a write of `range`, and what it did before is still there; `kept`: as
+    /// for wrote().
     void missed(ByteRange range, bool kept = false);
+    /// It holds in `range` nobody knows what.
+    void distrust(ByteRange range);
+    /// It missed something where it is stale now, and may be all that is left of
+    /// something else: the members, or what makes a majority of them, have changed.
+    void doubt_stale();
     /// A write of `range` that was sent in `epoch` may have changed it, although it
     /// failed or came too late: what can be read there now may be forgotten.
     void may_have_written(ByteRange range, std::uint64_t epoch, bool kept);
     /// All that it holds is right.
     void believe_all();
+    /// What its copy of `range` is worth.
+    Standing standing(ByteRange range) const;
     /// Where it is known to be wrong.
     Differences& differences() { return differences_; }
     const Differences& differences() const { return differences_; }
@@ -187,7 +200,7 @@ public:
     /// It may have forgotten all that was not flushed.
     void distrust_unflushed();
 
-    /// What is kept now will not be kept any more: what is doubtful is stale for
+    /// What is kept now will not be kept any more: what is replayable is stale for
     /// good, and what is unflushed will be so if it is forgotten.
     void give_up_kept();
     /// Call before what is kept is looked up for a replay.
@@ -230,8 +243,8 @@ private:
     std::string note_fall();
     void lose_link();
     void believe(ByteRange range);
-    void doubt(ByteRange range, bool kept);
-    void doubt(const DirtyBitmap& kept, const DirtyBitmap& unkept);
+    void becomes_stale(ByteRange range, bool kept, Standing standing);
+    void may_have_forgotten(const DirtyBitmap& kept, const DirtyBitmap& unkept);
     DirtyBitmap no_marks() const { return {stale_.size(), stale_.granularity()}; }
     void put_back(const Flushing& flushing);
 
@@ -259,7 +272,10 @@ private:
     /// Serialises what is not a single bit: why something is stale, and whether what
     /// is unflushed is kept.
     mutable std::mutex trust_mutex_;
-    DirtyBitmap doubtful_;           ///< under trust_mutex_; what is in it is stale
+    /// Both under trust_mutex_ when they change; what is in them is stale.  Set before
+    /// stale_ is, and doubtful_ is cleared after it: who finds that set must find this, too.
+    DirtyBitmap doubtful_;
+    DirtyBitmap replayable_;
     std::uint64_t given_up_ = 0;     ///< how often; under trust_mutex_
     UnflushedMap unflushed_;         ///< what is kept
     UnflushedMap unflushed_unkept_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/core/compare.h"
+#include "filters/quorum/blocks.h"
 #include "filters/quorum/read.h"
 
 namespace resilience::quorum {
@@ -104,7 +105,9 @@ int FastestReader::read(Request& request)
     Children voters = state_.voters(range);
     leave_out_laggards(voters, state_.threshold());
     if (voters.size() < state_.threshold()) {
-        return EIO;  // too few to vote
+        Vote none;
+        none.error = EIO;  // too few to vote
+        return conclude({}, none, request);
     }
     Fanout fan(state_.clock, voters.size());
     send_all(fan, voters, request);
@@ -148,6 +151,18 @@ std::vector<Slot> FastestReader::leave_stragglers(Fanout& fan, ByteRange range)
 int FastestReader::conclude(const std::vector<Slot>& slots, const Vote& vote, Request& request)
 {
     const ByteRange range = range_of(request);
+    if (vote.error != 0) {  // then all have answered, or been given up
+        Answers answers(slots, range);
+        Buffer right;
+        if (const int error = find_by_block(state_, answers, vote.error, right)) {
+            return error;
+        }
+        if (state_.options.rewrite_corrupted && all_current(answers)) {
+            state_.heal_later(range);
+        }
+        std::memcpy(request.into.data(), right.span().data(), right.size);
+        return 0;
+    }
     bool heal = !vote.losers.empty();
     for (const Slot& slot : slots) {
         if (slot.done && slot.error != 0) {
@@ -156,9 +171,6 @@ int FastestReader::conclude(const std::vector<Slot>& slots, const Vote& vote, Re
         }
     }
     note(slots, vote, range);
-    if (vote.error != 0) {
-        return vote.error;
-    }
     const std::span<const std::byte> right = slots[vote.winner].request->into;
     for (const std::size_t loser : vote.losers) {
         state_.report_mismatch(*slots[loser].child, range, right, slots[loser].request->into);

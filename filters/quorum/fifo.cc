@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "filters/quorum/blocks.h"
 #include "filters/quorum/read.h"
 #include "filters/quorum/speed.h"
 
@@ -39,7 +40,8 @@ int read_from(State& state, const ChildPtr& child, Request& request)
 /// The first child that answers is believed, in child order but for slow ones, which
 /// are last, and every request starts again at the first child.  A child that is
 /// stale in the range is passed over, so this never returns data from before an acknowledged write.
-/// If all fail, the last error is returned; QEMU has no QUORUM_FAILURE here.
+/// If all fail there is a vote on each block; if that fails, too, the last error is returned:
+/// QEMU has no QUORUM_FAILURE here.
 int read_first_answer(State& state, Request& request)
 {
     const ByteRange range = range_of(request);
@@ -62,7 +64,14 @@ int read_first_answer(State& state, Request& request)
         }
         state.report_error(*child, Fault::read, range, error);
     }
-    return error;
+    // Nobody has all of it: perhaps each block is to be had.
+    Buffer right;
+    Answers answers(Children(), range);
+    if (!in_one_granule(range) || decide_by_block(state, answers, Ask::everybody, right) != 0) {
+        return error;
+    }
+    std::memcpy(request.into.data(), right.span().data(), right.size);
+    return 0;
 }
 
 }  // namespace resilience::quorum

@@ -30,7 +30,7 @@ struct Part {
     /// Where it was stale when the flush began, as words of its bitmap; empty
     /// if nowhere.  What is copied to it from then on is not flushed.
     std::vector<std::uint64_t> stale;
-    bool doubtful = false;  ///< anywhere, when the flush began
+    bool replayable = false;  ///< anywhere, when the flush began
     int error = 0;
     bool alone = false;  ///< no other flush makes this one's success doubtful
 
@@ -90,7 +90,7 @@ std::vector<Part> begin(const Children& children)
         child->counters.flushes.fetch_add(1, std::memory_order_relaxed);
         parts.push_back({child, child->flush_begins(), child->stale().any() ? child->stale().all_words()
                                               : std::vector<std::uint64_t>{},
-                         child->doubtful().any()});
+                         child->replayable().any()});
     }
     return parts;
 }
@@ -119,7 +119,7 @@ void end_keeping(State& state, const std::vector<Part>& parts, std::uint64_t seq
     // Before it is dropped.
     for (const ChildPtr& child : state.children()) {
         const bool durable = std::ranges::any_of(parts, [&](const Part& part) {
-            return part.child == child && part.error == 0 && !part.doubtful;
+            return part.child == child && part.error == 0 && !part.replayable;
         });
         if (!durable) {
             child->give_up_kept();

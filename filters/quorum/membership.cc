@@ -160,7 +160,7 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
         throw;
     }
     if (!content_is_equal) {
-        added->missed({0, state_.size});
+        added->distrust({0, state_.size});
     }
     const RangeLock::Guard guard = state_.lock_all();
     if (!guard) {
@@ -282,6 +282,9 @@ void QuorumDevice::remove_child(const std::string& name)
         check_dispensable(*child);
         forget_member(child->member);  // before anything is acknowledged without it
         std::erase(children, child);
+        for (const ChildPtr& left : children) {
+            left->doubt_stale();
+        }
         state_.replace_children(std::move(children));
         give_back_name(child->name());
     }
@@ -320,7 +323,7 @@ void QuorumDevice::make_stale(const std::string& name)
             refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
         }
     }
-    child->missed({0, state_.size});
+    child->distrust({0, state_.size});
 }
 
 }  // namespace resilience::quorum

@@ -25,6 +25,8 @@ std::string_view to_string(Fault fault);
 struct Mismatch {
     std::uint64_t first_difference = 0;   ///< byte of the device
     std::uint64_t differing_sectors = 0;  ///< of 512 bytes
+    /// Of those: zeroes won against data.  Nothing repairs that by itself.
+    std::uint64_t zeroes_against_data = 0;
 };
 
 /// A child that failed, or lost a vote.

@@ -108,7 +108,7 @@ ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
                                         state_.clock, child.storage);
     made->member = child.member;
     if (child.missing) {
-        for_each_marked(*child.missing, [&](ByteRange range) { made->missed(range); });
+        for_each_marked(*child.missing, [&](ByteRange range) { made->distrust(range); });
     }
     made->on_state_change([this](const Child& changed, ChildState from, ChildState to,
                                  const std::string& reason) {

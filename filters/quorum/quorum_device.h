@@ -11,7 +11,8 @@
 //   read.cc, fifo.cc, fastest.cc   the read patterns     answers.h  what voters say
 //   write.cc, flush.cc             changes               fanout.h   asking many at once
 //   extents.cc                     block status          child.h    one replica
-//   resync.cc                      copying               state.h    what they share
+//   blocks.cc                      sector by sector      state.h    what they share
+//   resync.cc                      copying
 //   membership.cc                  adding and removing children
 //   memory.h, memory_keeper.h      what outlives the server
 //   settle.cc                      where members may rightly differ

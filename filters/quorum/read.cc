@@ -1,66 +1,89 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "filters/quorum/read.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "common/core/compare.h"
+#include "filters/quorum/blocks.h"
 
 namespace resilience::quorum {
 
 namespace {
 
-std::vector<std::size_t> to_rewrite(Answers& answers, const Vote& vote)
+/// Where those that are current hold something else than what was decided.
+void note(const State& state, const Answers& answers, const Buffer& right)
 {
-    std::vector<std::size_t> targets = vote.losers;
-    for (std::size_t i = 0; i < answers.list().size(); i++) {
-        if (worth_rewriting(answers.list()[i].error)) {
-            targets.push_back(i);
+    const ByteRange range = answers.range();
+    for (const Answer& answer : answers.list()) {
+        if ((answer.error != 0 && !worth_rewriting(answer.error)) ||
+            answer.child->standing(range) != Standing::current) {
+            continue;
+        }
+        Differences& known = answer.child->differences();
+        known.remove(range);
+        const Blocks blocks(range, state.block());
+        for (std::size_t b = 0; b < blocks.count(); b++) {
+            const ByteRange block = blocks[b];
+            const std::size_t at = block.begin - range.begin;
+            if (answer.readable(b)) {
+                known.add_where(right.span().subspan(at, block.length()),
+                                answer.data.span().subspan(at, block.length()), block.begin);
+            } else {
+                known.add_unread(block);
+            }
         }
     }
-    return targets;
 }
 
-void note(Answers& answers, const Vote& vote)
+void note_failed_vote(const Answers& answers, const Vote& vote)
 {
     std::vector<Heard> heard;
-    heard.reserve(answers.list().size());
     for (const Answer& answer : answers.list()) {
-        heard.push_back({answer.child.get(), answer.error, answer.data.span()});
+        if (answer.child->standing(answers.range()) == Standing::current) {
+            heard.push_back({answer.child.get(), answer.error, answer.data.span()});
+        }
     }
     note_vote(answers.range(), heard, vote);
 }
 
-void rewrite(State& state, ByteRange range, Answers& answers, const Vote& vote)
+/// Gives every child that is wrong the right content, but for what is never healed.
+void rewrite(State& state, Answers& answers, const Buffer& right)
 {
-    const Buffer right = answers.list()[vote.winner].data;
+    std::vector<ByteRange> parts;
     Fanout fan(state.clock, answers.list().size());
-    for (const std::size_t i : to_rewrite(answers, vote)) {
-        const ChildPtr& child = answers.list()[i].child;
-        if (child->device().capabilities().writable) {
-            fan.add(child);
+    for (const Answer& answer : answers.list()) {
+        if (!answer.child->device().capabilities().writable || !answer.child->online()) {
+            continue;
+        }
+        for (const ByteRange& part : to_rewrite(state, answers, answer, right)) {
+            fan.add(answer.child);
+            parts.push_back(part);
         }
     }
-    for (std::size_t slot = 0; slot < fan.slots().size(); slot++) {
+    for (std::size_t slot = 0; slot < parts.size(); slot++) {
         auto request = std::make_shared<Request>();
         request->op = Op::write;
-        request->offset = range.begin;
-        request->length = range.length();
-        request->from = right.span();
+        request->offset = parts[slot].begin;
+        request->length = parts[slot].length();
+        request->from = right.span().subspan(parts[slot].begin - answers.range().begin,
+                                             parts[slot].length());
         request->owner = right.memory;
         fan.send(slot, std::move(request));
     }
     fan.wait();
-    for (const Slot& slot : fan.slots()) {
+    for (std::size_t i = 0; i < parts.size(); i++) {
+        const Slot& slot = fan.slots()[i];
         Child& child = *slot.child;
         if (slot.error == 0) {
             child.counters.rewrites++;
-            child.wrote(range, slot.epoch, false);
+            child.wrote(parts[i], slot.epoch, false);
         } else {
             child.counters.rewrite_errors++;
-            child.missed(range);  // what is there now, nobody knows
-            state.report_error(child, Fault::write, range, slot.error);
+            child.distrust(parts[i]);  // what is there now, nobody knows
+            state.report_error(child, Fault::write, parts[i], slot.error);
         }
     }
 }
@@ -76,10 +99,82 @@ void blkverify_check(State& state, Answers& answers, const Vote& vote)
     state.observer.blkverify_mismatch(answers.range(), answers.range().begin + first.value_or(0));
 }
 
-bool needs_repair(const State& state, Answers& answers, const Vote& vote)
+/// Where stale children were needed to decide, the resync comes first.
+bool needs_repair(const State& state, const Answers& answers, const Buffer& right)
 {
-    return state.options.rewrite_corrupted && vote.error == 0 &&
-           !to_rewrite(answers, vote).empty();
+    return state.options.rewrite_corrupted && all_current(answers) &&
+           std::ranges::any_of(answers.list(), [&](const Answer& answer) {
+               return !to_rewrite(state, answers, answer, right).empty();
+           });
+}
+
+void report_errors(State& state, const Answers& answers)
+{
+    for (const Answer& answer : answers.list()) {
+        if (answer.error != 0) {
+            state.report_error(*answer.child, Fault::read, answers.range(), answer.error);
+        }
+    }
+}
+
+/// Those that are current, and hold something else than what was decided.
+void report_losers(State& state, const Answers& answers, const Buffer& right)
+{
+    for (std::size_t i = answers.list().size(); i-- > 0;) {
+        const Answer& answer = answers.list()[i];
+        if (answer.error == 0 && first_difference(right.span(), answer.data.span()) &&
+            answer.child->standing(answers.range()) == Standing::current) {
+            state.report_mismatch(*answer.child, answers.range(), right.span(),
+                                  answer.data.span());
+        }
+    }
+}
+
+void report_vote(State& state, const Answers& answers, const Vote& vote)
+{
+    report_errors(state, answers);
+    for (const std::size_t i : vote.losers) {
+        const Answer& loser = answers.list()[i];
+        state.report_mismatch(*loser.child, answers.range(),
+                              answers.list()[vote.winner].data.span(), loser.data.span());
+    }
+}
+
+Ask may_ask(ByteRange range)
+{
+    return in_one_granule(range) ? Ask::everybody : Ask::nobody;
+}
+
+/// What the range holds: by a vote on all of it, else by blocks.  `answers` are of those
+/// that are current; reports what it finds about them.
+int find_content(State& state, Answers& answers, Buffer& right)
+{
+    if (answers.list().size() < state.threshold()) {
+        return find_by_block(state, answers, EIO, right);  // too few to vote
+    }
+    answers.read_separately(state.clock, true);
+    const Vote vote = answers.vote(state.threshold());
+    blkverify_check(state, answers, vote);
+    if (vote.error != 0) {
+        return find_by_block(state, answers, vote.error, right);
+    }
+    report_vote(state, answers, vote);
+    right = answers.list()[vote.winner].data;
+    note(state, answers, right);
+    return 0;
+}
+
+/// The same to heal: what is wrong has been reported.
+int find_content_again(State& state, Answers& answers, Buffer& right)
+{
+    answers.read_separately(state.clock);
+    const Vote vote = answers.vote(state.threshold());
+    if (vote.error == 0) {
+        right = answers.list()[vote.winner].data;
+        return 0;
+    }
+    const bool decided = decide_by_block(state, answers, may_ask(answers.range()), right) == 0;
+    return decided ? 0 : vote.error;
 }
 
 }  // namespace
@@ -89,20 +184,19 @@ bool worth_rewriting(int error)
     return error != 0 && error != abandoned_error && error != ENOTCONN && error != ESHUTDOWN;
 }
 
-void report_vote(State& state, Answers& answers, const Vote& vote)
+int find_by_block(State& state, Answers& answers, int error, Buffer& right)
 {
-    const ByteRange range = answers.range();
-    note(answers, vote);
-    for (const Answer& answer : answers.list()) {
-        if (answer.error != 0) {
-            state.report_error(*answer.child, Fault::read, range, answer.error);
-        }
+    Vote none;
+    none.error = error;
+    const bool decided = decide_by_block(state, answers, may_ask(answers.range()), right) == 0;
+    report_errors(state, answers);
+    if (!decided) {
+        note_failed_vote(answers, none);
+        return error;
     }
-    for (const std::size_t i : vote.losers) {
-        const Answer& loser = answers.list()[i];
-        state.report_mismatch(*loser.child, range, answers.list()[vote.winner].data.span(),
-                              loser.data.span());
-    }
+    report_losers(state, answers, right);
+    note(state, answers, right);
+    return 0;
 }
 
 int read_by_vote(State& state, Request& request)
@@ -112,33 +206,25 @@ int read_by_vote(State& state, Request& request)
     if (!guard) {
         return EIO;
     }
-    Children voters = state.voters(range);
-    if (voters.size() < state.threshold()) {
-        return EIO;  // too few to vote
-    }
-    Answers answers(std::move(voters), range);
-    if (answers.read_together(request.into)) {
+    Answers answers(state.voters(range), range);
+    if (answers.list().size() >= state.threshold() && answers.read_together(request.into)) {
         for (const Answer& answer : answers.list()) {
             answer.child->differences().remove(range);
         }
         return 0;
     }
-    answers.read_separately(state.clock, true);
-    const Vote vote = answers.vote(state.threshold());
-    blkverify_check(state, answers, vote);
-    report_vote(state, answers, vote);
-    if (vote.error != 0) {
-        return vote.error;
+    Buffer right;
+    if (const int error = find_content(state, answers, right)) {
+        return error;
     }
-    if (needs_repair(state, answers, vote)) {
+    if (needs_repair(state, answers, right)) {
         // To rewrite, we must be alone on the range.  Between letting go and
         // coming back somebody may write there, so the vote is held again:
         // healing with the old winner could undo that write on one child.
         guard.release();
         return repair(state, range, request.into);
     }
-    std::memcpy(request.into.data(), answers.list()[vote.winner].data.span().data(),
-                request.into.size());
+    std::memcpy(request.into.data(), right.span().data(), request.into.size());
     return 0;
 }
 
@@ -148,22 +234,18 @@ int repair(State& state, ByteRange range, std::span<std::byte> into)
     if (!guard) {
         return EIO;
     }
-    Children voters = state.voters(range);
-    if (voters.size() < state.threshold()) {
-        return EIO;  // too few to vote
+    Answers answers(state.voters(range), range);
+    Buffer right;
+    if (const int error = find_content_again(state, answers, right)) {
+        return error;
     }
-    Answers answers(std::move(voters), range);
-    answers.read_separately(state.clock);
-    const Vote vote = answers.vote(state.threshold());
-    note(answers, vote);
-    if (vote.error != 0) {
-        return vote.error;
-    }
-    if (!to_rewrite(answers, vote).empty()) {
-        rewrite(state, range, answers, vote);
+    if (all_current(answers)) {
+        look_behind_zeroes(state, answers, right);
+        note(state, answers, right);
+        rewrite(state, answers, right);
     }
     if (!into.empty()) {
-        std::memcpy(into.data(), answers.list()[vote.winner].data.span().data(), into.size());
+        std::memcpy(into.data(), right.span().data(), into.size());
     }
     return 0;
 }

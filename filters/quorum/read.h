@@ -12,13 +12,14 @@ namespace resilience::quorum {
 int read_by_vote(State& state, Request& request);
 int read_first_answer(State& state, Request& request);  // fifo; see fifo.cc
 
-/// Reports what a finished vote has shown: children that failed, children that
-/// lost.
-void report_vote(State& state, Answers& answers, const Vote& vote);
+/// After a vote on all of it has ended with `error`, or could not be held: finds out block
+/// by block what the range of `answers`, which the caller holds, has; see blocks.h.
+/// Reports children that failed or lost.  Returns 0 with it in `right`, else `error`.
+int find_by_block(State& state, Answers& answers, int error, Buffer& right);
 
 /// Votes again on `range`, alone on it, and gives every child that lost, or
-/// could not read, the winner's data.  Fills `into` (if not empty) with it.
-/// Returns 0 or the errno of the vote.  Not to be called from a completion.
+/// could not read, the winner's data; but no zeroes in the place of data.  Fills `into`
+/// (if not empty) with it.  Returns 0 or the errno of the vote.  Not to be called from a completion.
 int repair(State& state, ByteRange range, std::span<std::byte> into);
 
 /// A child that failed to read can be helped by a write (disks give a bad

@@ -45,9 +45,9 @@ std::vector<Replay::Part> Replay::next_parts(const Child& child, std::uint64_t m
     std::uint64_t bytes = 0;
     std::uint64_t at = 0;
     while (requests < most_requests && bytes < most_bytes) {
-        auto range = child.doubtful().next_marked(at, largest_zero);
+        auto range = child.replayable().next_marked(at, largest_zero);
         if (range && state_.unflushed.has_data(*range)) {
-            range = child.doubtful().next_marked(at, std::min(largest_part, most_bytes));
+            range = child.replayable().next_marked(at, std::min(largest_part, most_bytes));
         }
         if (!range) {
             break;

@@ -3,7 +3,7 @@
 
 // Writing again to a child what it may have forgotten, or has missed.
 //
-// A child whose link was lost is doubtful where it was written since its last flush
+// A child whose link was lost is replayable where it was written since its last flush
 // (child.h).  Each of its sectors there has what was flushed, or some later write.  All
 // these writes are kept (unflushed_data.h), and so are those that it missed.  So the
 // newest of each byte, written once more, makes the child what it has to be, whether its
@@ -26,7 +26,7 @@ class Replay {
 public:
     explicit Replay(State& state) : state_(state) {}
 
-    /// Writes some of what `child`, which is online, is doubtful about: about
+    /// Writes some of what `child`, which is online, may lack: about
     /// `most_bytes` of data.  Returns how much that was, or nullopt if it is not worth
     /// calling again soon.  One thread at a time.
     std::optional<std::uint64_t> step(const ChildPtr& child, std::uint64_t most_bytes);

@@ -44,9 +44,16 @@ std::string bad_in_words(const Json& data)
     if (data.contains("error")) {
         return what + " failed: " + data["error"].get<std::string>();
     }
-    return fmt::format("{}: its data lost the vote; first difference at byte {}, {} sectors differ",
-                       what, data["first-difference"].get<std::uint64_t>(),
-                       data["differing-sectors"].get<std::uint64_t>());
+    const std::string words =
+        fmt::format("{}: its data lost the vote; first difference at byte {}, {} sectors differ",
+                    what, data["first-difference"].get<std::uint64_t>(),
+                    data["differing-sectors"].get<std::uint64_t>());
+    if (!data.contains("zeroes-against-data")) {
+        return words;
+    }
+    return fmt::format("{}; in {} of them the others have zeroes and it has data: that is never "
+                       "repaired by itself, for the data may be the last copy",
+                       words, data["zeroes-against-data"].get<std::uint64_t>());
 }
 
 /// Events about one child, but for its reports.
@@ -162,6 +169,9 @@ void Reporter::report_bad(const Child& child, const BadReport& report)
     if (report.mismatch) {
         data["first-difference"] = report.mismatch->first_difference;
         data["differing-sectors"] = report.mismatch->differing_sectors;
+        if (report.mismatch->zeroes_against_data != 0) {
+            data["zeroes-against-data"] = report.mismatch->zeroes_against_data;
+        }
     }
     bus_.emit("QUORUM_REPORT_BAD", std::move(data), child.node_name());
 }

@@ -2,15 +2,14 @@
 #include "filters/quorum/resync.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "common/core/compare.h"
 #include "common/core/vote.h"
 #include "common/device/pieces.h"
+#include "filters/quorum/blocks.h"
 #include "filters/quorum/extents.h"
 #include "filters/quorum/fanout.h"
-#include "filters/quorum/read.h"
 
 namespace resilience::quorum {
 
@@ -22,32 +21,6 @@ constexpr std::uint64_t largest_copy = 1 << 20;
 constexpr std::uint64_t pieces_per_second = 10;
 /// After a failure, or when all that is left is blocked.
 constexpr std::chrono::seconds retry_after{1};
-
-/// The vote with a say for children that are stale: they confirm a version
-/// that a current child holds, and are not heard otherwise.
-Vote confirmed_vote(Answers& answers, std::size_t threshold, ByteRange range, std::size_t at,
-                    std::size_t length)
-{
-    std::vector<Ballot> ballots;
-    std::vector<std::span<const std::byte>> held;
-    for (const Answer& answer : answers.list()) {
-        if (answer.error == 0 && !answer.child->stale().any(range)) {
-            held.push_back(answer.data.span().subspan(at, length));
-        }
-    }
-    for (const Answer& answer : answers.list()) {
-        Ballot ballot{answer.error, {}};
-        if (answer.error == 0) {
-            ballot.data = answer.data.span().subspan(at, length);
-            const bool heard = std::any_of(held.begin(), held.end(), [&](const auto& version) {
-                return !first_difference(version, ballot.data);
-            });
-            ballot.error = heard ? 0 : EIO;
-        }
-        ballots.push_back(ballot);
-    }
-    return count_votes(ballots, threshold);
-}
 
 bool all_zero(const ExtentList& extents)
 {
@@ -136,14 +109,14 @@ bool Resync::replay_to_all(const Children& children)
     const bool urgent = static_cast<std::size_t>(current) < state_.threshold();
     bool again = false;
     for (const ChildPtr& child : children) {
-        if (!wanted(*child) || !child->doubtful().any()) {
+        if (!wanted(*child) || !child->replayable().any()) {
             continue;
         }
         begin(*child);
         if (!urgent && state_.clock.now() < next_copy_) {
             continue;
         }
-        const auto bytes = replay_.step(child, urgent ? child->doubtful().size() : largest_piece());
+        const auto bytes = replay_.step(child, urgent ? child->replayable().size() : largest_piece());
         again = again || bytes;
         if (bytes && !urgent) {
             pay_for(*bytes);
@@ -306,32 +279,14 @@ Resync::Copied Resync::write(const ChildPtr& child, std::shared_ptr<Request> req
 /// What the range must hold, or nullopt when too few children agree on it.
 std::optional<Buffer> Resync::right_content(ByteRange range)
 {
-    Children sources = state_.voters(range);
-    const bool confirm = sources.size() < state_.threshold();
-    if (confirm) {
-        if (sources.empty()) {
-            return std::nullopt;
-        }
-        sources = state_.reachable();
-    }
-    Answers answers(std::move(sources), range);
+    Answers answers(state_.voters(range), range);
     answers.read_separately(state_.clock);
-    if (!confirm) {
-        const Vote vote = answers.vote(state_.threshold());
-        if (vote.error == 0) {
-            return answers.list()[vote.winner].data;
-        }
+    if (const Vote vote = answers.vote(state_.threshold()); vote.error == 0) {
+        return answers.list()[vote.winner].data;
     }
-    // Sector by sector: two children may be wrong, each in another place.
-    const Buffer content = take_buffer(range.length());
-    for (std::size_t at = 0; at < range.length(); at += sector_size) {
-        const std::size_t length = std::min<std::uint64_t>(sector_size, range.length() - at);
-        const Vote vote = confirmed_vote(answers, state_.threshold(), range, at, length);
-        if (vote.error != 0) {
-            return std::nullopt;
-        }
-        std::memcpy(content.span().data() + at,
-                    answers.list()[vote.winner].data.span().data() + at, length);
+    Buffer content;
+    if (decide_by_block(state_, answers, Ask::everybody, content) != 0) {
+        return std::nullopt;
     }
     return content;
 }

@@ -8,10 +8,9 @@
 // range is read, copied and declared current under the exclusive range lock,
 // and in pieces small enough that no client waits long for it.
 //
-// Nothing is copied that has not won a vote of the children that are current.
-// When fewer than `threshold` children are current in a range, a child that is
-// stale there can still *confirm* what a current one holds (a server that came
-// back may have lost nothing), but never outvote it.
+// Nothing is copied that has not won a vote.  When fewer than `threshold` children are
+// current in a range, those that are stale there have a say, sector by sector, but
+// never outvote one that is current; see blocks.h.
 //
 // What all of the sources, at least `threshold` of them, say to be a hole is not
 // read but zeroed, in larger pieces.  Where that is, is asked for a stretch ahead

@@ -114,9 +114,11 @@ void State::report_mismatch(Child& child, ByteRange range, std::span<const std::
                             std::span<const std::byte> wrong)
 {
     const Mismatch mismatch{range.begin + first_difference(right, wrong).value_or(0),
-                            count_differing_sectors(right, wrong, range.begin)};
+                            count_differing_sectors(right, wrong, range.begin),
+                            count_zeroed_sectors(right, wrong, range.begin)};
     child.counters.mismatches++;
     child.counters.differing_sectors += mismatch.differing_sectors;
+    child.counters.zeroes_against_data += mismatch.zeroes_against_data;
     observer.report_bad(child, {Fault::read, range, 0, mismatch});
 }
 

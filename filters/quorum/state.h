@@ -8,6 +8,7 @@
 // at `children` only while it holds some range (or the lane of flushes), and a
 // change of membership holds everything.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "common/core/compare.h"
 #include "common/core/dirty_bitmap.h"
 #include "common/device/range_lock.h"
 #include "common/device/request.h"
@@ -44,6 +46,8 @@ public:
     std::atomic<bool> ending{false};
 
     std::size_t threshold() const { return options.threshold; }
+    /// The least that can be read or written of every child: a sector, or a larger block.
+    std::uint64_t block() const { return std::max(alignment_.load(), sector_size); }
 
     // ---- locks
 

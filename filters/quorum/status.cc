@@ -36,6 +36,7 @@ Json counters_of(const Child& child)
         {"flush-errors", c.flush_errors.load()},
         {"mismatches", c.mismatches.load()},
         {"differing-sectors", c.differing_sectors.load()},
+        {"zeroes-against-data", c.zeroes_against_data.load()},
         {"timeouts", c.timeouts.load()},
         {"late-answers", c.late_answers.load()},
         {"rewrites", c.rewrites.load()},

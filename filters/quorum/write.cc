@@ -171,10 +171,6 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
     for (std::size_t i = 0; kept && i < absent.size(); i++) {
         absent[i]->missed(range, true);
     }
-    // Others may have it, or get it by a replay: then those that were away are to get it.
-    for (std::size_t i = 0; kept && i < absent.size(); i++) {
-        absent[i]->missed(range, true);
-    }
     state.report_failure(range);
     return vote_on_errors(errors);
 }

@@ -42,13 +42,16 @@ const std::vector<Config>& configurations()
         {"2-1-fifo", 2, 1, ReadPattern::fifo, false, false},
         {"5-3-rewrite", 5, 3, ReadPattern::quorum, true, false},
         {"5-3-fastest", 5, 3, ReadPattern::fastest, false, false},
+        {"3-2-sectors", 3, 2, ReadPattern::quorum, false, false, true},
+        {"3-2-sectors-fifo", 3, 2, ReadPattern::fifo, false, false, true},
+        {"5-3-sectors-rewrite", 5, 3, ReadPattern::fastest, true, false, true},
         {"3-2-excess", 3, 2, ReadPattern::quorum, false, true},
         {"3-2-rewrite-excess", 3, 2, ReadPattern::quorum, true, true},
         {"5-3-fastest-excess", 5, 3, ReadPattern::fastest, true, true},
-        {"3-2-outages", 3, 2, ReadPattern::quorum, true, false, Outages::links},
-        {"5-3-fastest-outages", 5, 3, ReadPattern::fastest, true, false, Outages::links},
-        {"3-2-forget", 3, 2, ReadPattern::quorum, true, false, Outages::forget},
-        {"5-3-forget", 5, 3, ReadPattern::quorum, true, false, Outages::forget},
+        {"3-2-outages", 3, 2, ReadPattern::quorum, true, false, false, Outages::links},
+        {"5-3-fastest-outages", 5, 3, ReadPattern::fastest, true, false, false, Outages::links},
+        {"3-2-forget", 3, 2, ReadPattern::quorum, true, false, false, Outages::forget},
+        {"5-3-forget", 5, 3, ReadPattern::quorum, true, false, false, Outages::forget},
     };
     return all;
 }

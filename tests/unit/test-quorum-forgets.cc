@@ -94,6 +94,8 @@ TEST_CASE("a read across granules needs enough current children in each, not in 
 
     // The parts are asked for in vain too: one failure, of what was asked for.
     t.child(2).missed({0, granule});
+    t.device(2).fill({0, granule}, std::byte{8});
+    t.device(0).fill({0, granule}, std::byte{9});
     CHECK(t.read({granule - 512, granule + 512}).first == EIO);
     CHECK(t.notes.count("failure " + std::to_string(granule - 512)) == 1);
 }

@@ -90,14 +90,15 @@ TEST_CASE("children that are stale confirm what a current one holds, and outvote
     REQUIRE(t.write({0, 2 * granule}, one) == 0);
     REQUIRE(t.flush() == 0);
     // B and C may have forgotten, and have not: A and they agree.
-    t.child(1).missed({0, granule});
-    t.child(2).missed({0, granule});
-    CHECK(t.read({0, 512}).first == EIO);
+    t.child(1).distrust({0, granule});
+    t.child(2).distrust({0, granule});
+    CHECK(t.read({0, 512}).second[0] == one);
     t.resync();
     CHECK(t.read({0, 512}).second[0] == one);
+    CHECK_FALSE(t.child(1).stale().any());
     // B and C have both forgotten, and agree: that is no quorum against A.
     for (const std::size_t i : {1, 2}) {
-        t.child(i).missed({granule, 2 * granule});
+        t.child(i).distrust({granule, 2 * granule});
         t.device(i).fill({granule, 2 * granule}, two);
     }
     t.clock.advance(2s);

@@ -241,9 +241,9 @@ TEST_CASE("a write that is not kept, missed where a child is doubtful, has to be
     REQUIRE(t.write({0, 4096}, one) == 0);
     t.device(2).drop_link();
     t.settle();
-    REQUIRE(t.child(2).doubtful().any());
+    REQUIRE(t.child(2).replayable().any());
     REQUIRE(t.write({4096, 8192}, two) == 0);  // no room
-    CHECK_FALSE(t.child(2).doubtful().any());
+    CHECK_FALSE(t.child(2).replayable().any());
     CHECK(t.child(2).stale().any());
     t.device(2).return_link();
     t.settle();
@@ -300,7 +300,7 @@ TEST_CASE("what is kept never lands on top of something newer that is not")
     t.device(0).drop_link();
     t.device(0).forget_unflushed();
     t.settle();
-    REQUIRE(t.child(0).doubtful().any());
+    REQUIRE(t.child(0).replayable().any());
     t.device(0).return_link();
     t.settle();
     t.resync();
@@ -324,7 +324,7 @@ TEST_CASE("what the resync has copied is not kept: it is stale when it may be fo
     t.device(2).return_link();
     t.settle();
     CHECK(t.child(2).stale().any());
-    CHECK_FALSE(t.child(2).doubtful().any());
+    CHECK_FALSE(t.child(2).replayable().any());
     t.resync();
     CHECK(t.device(2).at(0) == one);
 }
@@ -338,7 +338,7 @@ TEST_CASE("a flush ends what is kept; who has not flushed is copied to")
         t.device(2).drop_link();
         t.device(2).forget_unflushed();
         t.settle();
-        REQUIRE(t.child(2).doubtful().any());
+        REQUIRE(t.child(2).replayable().any());
         REQUIRE(t.flush() == 0);
         t.device(2).return_link();
     }
@@ -352,7 +352,7 @@ TEST_CASE("a flush ends what is kept; who has not flushed is copied to")
         t.device(2).return_link();
     }
     t.settle();
-    CHECK_FALSE(t.child(2).doubtful().any());
+    CHECK_FALSE(t.child(2).replayable().any());
     CHECK(t.child(2).stale().any({0, 4096}));
     t.resync();
     CHECK(t.device(2).at(0) == one);
@@ -455,7 +455,7 @@ TEST_CASE("files forget nothing, so nothing is kept for them")
     files[0]->drop_link();
     quorum.housekeep();
     CHECK(quorum.children()[0]->stale().any());
-    CHECK_FALSE(quorum.children()[0]->doubtful().any());
+    CHECK_FALSE(quorum.children()[0]->replayable().any());
 }
 
 namespace {

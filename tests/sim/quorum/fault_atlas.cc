@@ -5,17 +5,6 @@
 
 namespace resilience::sim {
 
-namespace {
-
-constexpr std::uint64_t granule_size = quorum::stale_granularity;
-
-std::uint64_t granules_of(const SimulatedDevice& device)
-{
-    return (device.size() + granule_size - 1) / granule_size;
-}
-
-}  // namespace
-
 bool FaultAtlas::permit(const SimulatedDevice& device, FaultKind kind, ByteRange range)
 {
     if (limits_.excess && kind == FaultKind::flush_error) {
@@ -34,7 +23,7 @@ bool FaultAtlas::permit_all(const SimulatedDevice& device, bool lie)
 bool FaultAtlas::enter(const SimulatedDevice& device, bool lie, ByteRange range)
 {
     update();
-    if (lie && (!limits_.comparing || limits_.excess)) {
+    if (lie && (!limits_.comparing || limits_.excess || limits_.by_sector)) {
         return false;
     }
     const quorum::Children children = quorum_.children();
@@ -43,8 +32,8 @@ bool FaultAtlas::enter(const SimulatedDevice& device, bool lie, ByteRange range)
     });
     const std::size_t members = children.size() + (member ? 0 : 1);
     const std::size_t threshold = quorum_.options().threshold;
-    const std::uint64_t first = range.begin / granule_size;
-    const std::uint64_t last = (range.end - 1) / granule_size;
+    const std::uint64_t first = range.begin / granule_size();
+    const std::uint64_t last = (range.end - 1) / granule_size();
     for (std::uint64_t g = first; g <= last && !limits_.excess; g++) {
         std::size_t impaired = 1;
         std::size_t liars = lie ? 1 : 0;
@@ -59,7 +48,7 @@ bool FaultAtlas::enter(const SimulatedDevice& device, bool lie, ByteRange range)
         }
     }
     Granules& granules = impaired_[&device];
-    granules.resize(granules_of(device));
+    granules.resize((device.size() + granule_size() - 1) / granule_size());
     for (std::uint64_t g = first; g <= last; g++) {
         granules[g] = {true, granules[g].lie || lie, false, 0};
     }
@@ -69,8 +58,8 @@ bool FaultAtlas::enter(const SimulatedDevice& device, bool lie, ByteRange range)
 bool FaultAtlas::sound(const SimulatedDevice& device, const quorum::Child& child,
                        std::uint64_t granule) const
 {
-    const std::uint64_t begin = granule * granule_size;
-    const std::uint64_t end = std::min(begin + granule_size, device.size());
+    const std::uint64_t begin = granule * granule_size();
+    const std::uint64_t end = std::min(begin + granule_size(), device.size());
     if (child.stale().any({begin, end})) {
         return false;
     }

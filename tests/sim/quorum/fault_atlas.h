@@ -20,6 +20,10 @@
 //     than `threshold` liars, or they could outvote; and a read pattern that
 //     compares (fifo believes one child, so it promises nothing about lies).
 //
+// With Limits::by_sector the rule holds of each sector instead of each granule, and
+// nobody lies: then all children may be stale in a granule, each for another sector, and
+// still every read and every copy has to succeed.
+//
 // Beyond the promise (Limits::excess) everything is permitted but lies, and
 // failed flushes that lose data: when those make the whole flush fail, its
 // client has been told, and the engine goes on believing what can still be
@@ -42,6 +46,7 @@ public:
     struct Limits {
         bool comparing = true;  ///< the read pattern compares answers
         bool excess = false;
+        bool by_sector = false;
     };
 
     FaultAtlas(const quorum::QuorumDevice& quorum, const Oracle& oracle, Limits limits)
@@ -67,6 +72,11 @@ private:
         std::uint64_t from = 0;  ///< operations older than this must have ended
     };
     using Granules = std::vector<Impairment>;
+
+    std::uint64_t granule_size() const
+    {
+        return limits_.by_sector ? sector_size : quorum::stale_granularity;
+    }
 
     bool enter(const SimulatedDevice& device, bool lie, ByteRange range);
     void update();

@@ -37,10 +37,13 @@ constexpr Duration recovery_time = 5s;
 /// A child that falls sick costs whoever asks it one timeout, and is not asked
 /// again.  But a repair or a copy asks, and then writes, and holds its range
 /// meanwhile; so a request can meet two timeouts before it has its range, two
-/// of its own, and two more for each further child that may fall sick.
+/// of its own, and two more for each further child that may fall sick: beyond the
+/// promise that is every one, since a read that finds no majority asks those that are
+/// stale, too.
 Duration longest_wait(const Config& config)
 {
-    return (2 + 2 * (config.children - config.threshold)) * timeout + 200ms;
+    const std::size_t sick = config.children - (config.excess ? 1 : config.threshold);
+    return (2 + 2 * sick) * timeout + 200ms;
 }
 
 Duration milliseconds(std::uint64_t count)
@@ -73,7 +76,8 @@ private:
     void operate();
     void end_faults();
     void converge();
-    bool damaged() const;
+    void check_healed();
+    bool damaged(bool heals) const;
     bool wait_until_whole(TimePoint limit);
     void whole_disk(Op op, std::uint64_t piece);
 
@@ -117,7 +121,8 @@ Simulation::Simulation(const Config& config, std::uint64_t seed, bool verbose)
     quorum_ = std::make_shared<QuorumDevice>(options, std::move(children), witness_, true, clock_);
     atlas_ = std::make_unique<FaultAtlas>(
         *quorum_, oracle_,
-        FaultAtlas::Limits{config.pattern != quorum::ReadPattern::fifo, config.excess});
+        FaultAtlas::Limits{config.pattern != quorum::ReadPattern::fifo, config.excess,
+                           config.by_sector});
 }
 
 std::shared_ptr<SimulatedDevice> Simulation::make_device()
@@ -315,7 +320,10 @@ void Simulation::check_answer(const Request& request, int error, Duration took,
                          request.length,
                          std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
     }
-    if (error != 0 && !config_.excess && !outages()) {
+    // A flush asks more: enough children that are current in each granule.
+    const bool may_fail =
+        config_.excess || outages() || (config_.by_sector && request.op == Op::flush);
+    if (error != 0 && !may_fail) {
         fail(fmt::format("{} of {}+{} failed within the promise: {}", to_string(request.op),
                          request.offset, request.length, std::strerror(error)));
     }
@@ -457,18 +465,36 @@ void Simulation::whole_disk(Op op, std::uint64_t piece)
     }
 }
 
-/// Whether there is something that nothing heals by itself.
-bool Simulation::damaged() const
+/// Whether there is something that nothing heals by itself: where `heals`, only data
+/// against a majority of zeroes.
+bool Simulation::damaged(bool heals) const
 {
     for (const quorum::ChildPtr& child : quorum_->children()) {
         const auto& device = static_cast<const SimulatedDevice&>(child->device());
         for (std::uint64_t s = 0; s < disk_sectors; s++) {
-            if (device.lied(s) || device.unreadable(s)) {
+            if (heals ? device.lied(s) && oracle_.at(s).expected == 0
+                      : device.lied(s) || device.unreadable(s)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+/// After everything has been read: what differs has zeroes against it.
+void Simulation::check_healed()
+{
+    for (const quorum::ChildPtr& child : quorum_->children()) {
+        const auto& device = static_cast<const SimulatedDevice&>(child->device());
+        for (std::uint64_t s = 0; s < disk_sectors; s++) {
+            const std::uint64_t expected = oracle_.at(s).expected;
+            if (oracle_.quiet(s) && expected != 0 && device.visible(s) != expected) {
+                fail(fmt::format("sector {}: {} was read, and not healed{}", s,
+                                 device.describe(), describe_sector(oracle_, *quorum_, s)));
+                return;
+            }
+        }
+    }
 }
 
 void Simulation::converge()
@@ -497,7 +523,10 @@ void Simulation::converge()
         whole_disk(Op::read, 4096);
         whole = wait_until_whole(limit);
     }
-    if (whole && !heals && damaged()) {
+    if (whole && heals) {
+        check_healed();
+    }
+    if (whole && damaged(heals)) {
         whole_disk(Op::write, granule);
         whole = wait_until_whole(limit);
     }

@@ -29,6 +29,7 @@ struct Config {
     quorum::ReadPattern pattern = quorum::ReadPattern::quorum;
     bool rewrite = false;
     bool excess = false;  ///< more faults than the promise covers; see fault_atlas.h
+    bool by_sector = false;  ///< more than that, but in different sectors; likewise
     Outages outages = Outages::none;
 };
 
