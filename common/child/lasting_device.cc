@@ -145,6 +145,15 @@ void LastingDevice::resume()
     state_->resume();
 }
 
+Progress LastingDevice::progress() const
+{
+    if (state_->is_path) {
+        return {};
+    }
+    const Use use(*state_);
+    return use.device() ? use.device()->progress() : Progress{};
+}
+
 int LastingDevice::invalidate_cache()
 {
     const Use use(*state_);

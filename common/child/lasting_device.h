@@ -71,6 +71,7 @@ public:
     Link link() const override;
     std::string link_error() const override;
     void resume() override;
+    Progress progress() const override;
     int invalidate_cache() override;
 
     /// While the link is `returned`: whether it is sure to be the file or disk that

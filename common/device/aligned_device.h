@@ -40,6 +40,7 @@ public:
     Link link() const override { return inner_->link(); }
     std::string link_error() const override { return inner_->link_error(); }
     void resume() override { inner_->resume(); }
+    Progress progress() const override { return inner_->progress(); }
     bool may_be_as_before() const override { return inner_->may_be_as_before(); }
     int invalidate_cache() override { return inner_->invalidate_cache(); }
     void start() override;

@@ -64,6 +64,14 @@ struct BlockLimits {
 /// the other side may have lost meanwhile.
 enum class Link : std::uint8_t { up, down, returned };
 
+/// How far the other side has come with the data that are on their way to it or from it.
+/// A line that is slow and one that is dead differ in nothing else.
+struct Progress {
+    std::uint64_t asked = 0;     ///< bytes, since the device was opened
+    std::uint64_t answered = 0;  ///< of those; also what ended without an answer
+    std::chrono::steady_clock::time_point at{};  ///< when something was answered last
+};
+
 /// Called exactly once when a submitted request has ended, with 0 or a
 /// positive errno, on any thread, perhaps before submit() returns.  Must not
 /// block, must not throw, and must not call into the device.
@@ -109,6 +117,9 @@ public:
     virtual std::string link_error() const { return {}; }
     /// Accepts a `returned` link; from now on requests are served again.
     virtual void resume() {}
+
+    /// Of a device that asks for large requests piece by piece; all 0 of others.
+    virtual Progress progress() const { return {}; }
 
     /// While the link is `returned`: whether this can be what was there before.  False:
     /// something else is sure to be there, or may be (another file of that name), so

@@ -149,10 +149,12 @@ std::string nbd_error_text()
 }
 
 NbdConnection::NbdConnection(NbdHandle handle, const NbdProperties& properties,
-                             std::shared_ptr<EventFd> waker)
+                             std::shared_ptr<EventFd> waker,
+                             std::shared_ptr<NbdProgress> progress)
     : handle_(std::move(handle)),
       properties_(properties),
       waker_(std::move(waker)),
+      progress_(std::move(progress)),
       // libnbd closes its descriptor the moment the connection breaks, on any
       // thread; its number may then be somebody else's while we poll it.
       fd_(::fcntl(nbd_aio_get_fd(handle_.get()), F_DUPFD_CLOEXEC, 0)),
@@ -168,9 +170,16 @@ NbdConnection::~NbdConnection()
     Ended list;
     handle_.reset();
     while (NbdOperation* operation = list.take()) {
-        const std::unique_ptr<NbdOperation> owner(operation);
-        operation->finish();
+        finish(operation);
     }
+}
+
+/// Takes it away.
+void NbdConnection::finish(NbdOperation* operation)
+{
+    const std::unique_ptr<NbdOperation> owner(operation);
+    progress_->ended(operation->request(), operation->answered());
+    operation->finish();
 }
 
 void NbdConnection::issue(NbdOperation* operation, Ended& list)
@@ -224,8 +233,7 @@ void NbdConnection::settle(Ended& list)
         if (operation->go_on(properties_)) {
             issue(operation, list);
         } else {
-            const std::unique_ptr<NbdOperation> owner(operation);
-            operation->finish();
+            finish(operation);
         }
     }
 }
@@ -234,6 +242,7 @@ void NbdConnection::submit(std::shared_ptr<Request> request, Completion done)
 {
     auto operation = std::make_unique<NbdOperation>(std::move(request), std::move(done));
     if (!operation->begin(properties_)) {
+        progress_->ended(operation->request(), false);  // nobody was asked
         operation->finish();
         return;
     }

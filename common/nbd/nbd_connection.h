@@ -12,6 +12,7 @@
 
 #include "common/core/unique_fd.h"
 #include "common/nbd/nbd_operation.h"
+#include "common/nbd/nbd_progress.h"
 #include "common/thread/clock.h"
 #include "common/thread/event_fd.h"
 
@@ -34,7 +35,7 @@ class NbdConnection {
 public:
     /// `handle` is connected; `waker` makes the loop look at it again.
     NbdConnection(NbdHandle handle, const NbdProperties& properties,
-                  std::shared_ptr<EventFd> waker);
+                  std::shared_ptr<EventFd> waker, std::shared_ptr<NbdProgress> progress);
     NbdConnection(const NbdConnection&) = delete;
     NbdConnection& operator=(const NbdConnection&) = delete;
     /// Whatever is in flight ends with ENOTCONN.
@@ -69,11 +70,13 @@ private:
     class Ended;
     void issue(NbdOperation* operation, Ended& ended);
     void settle(Ended& ended);
+    void finish(NbdOperation* operation);
     bool wait_lost(TimePoint deadline);
 
     NbdHandle handle_;
     const NbdProperties properties_;
     const std::shared_ptr<EventFd> waker_;
+    const std::shared_ptr<NbdProgress> progress_;
     UniqueFd fd_;  // our own duplicate of the handle's socket
     bool tcp_ = false;
     std::atomic<bool> closing_{false};  // libnbd refuses what comes after good-bye with EINVAL

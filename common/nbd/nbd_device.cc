@@ -6,6 +6,7 @@
 //   ServerProcess   the server of a `[ COMMAND ]`
 //   connect_nbd     one attempt to connect, with a deadline
 //   NbdOperation    a request as a chain of NBD commands; no I/O
+//   NbdPieces       a large request as several
 //   NbdConnection   an established connection; ends every command exactly once
 //   NbdLoop         the one thread that reads the replies of all connections
 //   NbdLink         makes the connection again; its states are in nbd_state.h
@@ -20,6 +21,7 @@
 #include "common/device/open_options.h"
 #include "common/nbd/nbd_connector.h"
 #include "common/nbd/nbd_link.h"
+#include "common/nbd/nbd_pieces.h"
 #include "common/thread/thread_start.h"
 
 namespace resilience {
@@ -126,10 +128,14 @@ void NbdDevice::submit(std::shared_ptr<Request> request, Completion done)
         done(error);
         return;
     }
-    if (const auto connection = link_->connection(error)) {
-        connection->submit(std::move(request), std::move(done));
-    } else {
+    const std::shared_ptr<NbdProgress>& progress = link_->progress();
+    progress->asked(*request);
+    const auto connection = link_->connection(error);
+    if (!connection) {
+        progress->ended(*request, false);
         done(error);
+    } else if (!NbdPieces::submit(connection, properties_, progress, request, done)) {
+        connection->submit(std::move(request), std::move(done));
     }
 }
 
@@ -165,6 +171,11 @@ std::string NbdDevice::link_error() const
 void NbdDevice::resume()
 {
     link_->resume();
+}
+
+Progress NbdDevice::progress() const
+{
+    return link_->progress()->get();
 }
 
 void NbdDevice::start()

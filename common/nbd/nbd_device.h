@@ -43,6 +43,7 @@ public:
     Link link() const override;
     std::string link_error() const override;
     void resume() override;
+    Progress progress() const override;
 
     /// Waits for the first attempt to connect, at most the child's timeout.
     void start() override;

@@ -53,7 +53,7 @@ milliseconds backoff(unsigned failures)
 NbdLink::NbdLink(NbdTarget target, OpenOptions options, const NbdProperties& expected,
                  NbdHandle probed)
     : target_(std::move(target)), options_(options), expected_(expected),
-      probed_(std::move(probed))
+      progress_(std::make_shared<NbdProgress>(expected)), probed_(std::move(probed))
 {
 }
 
@@ -161,7 +161,8 @@ std::string NbdLink::accept(NbdHandle handle, const NbdProperties& properties)
     }
     std::shared_ptr<NbdConnection> made;
     try {
-        made = std::make_shared<NbdConnection>(std::move(handle), properties, loop_->waker());
+        made = std::make_shared<NbdConnection>(std::move(handle), properties, loop_->waker(),
+                                               progress_);
     } catch (const SetupError& error) {
         return error.what();
     }

@@ -11,6 +11,7 @@
 #include "common/nbd/nbd_connection.h"
 #include "common/nbd/nbd_connector.h"
 #include "common/nbd/nbd_loop.h"
+#include "common/nbd/nbd_progress.h"
 #include "common/nbd/nbd_state.h"
 #include "common/nbd/nbd_target.h"
 #include "common/nbd/server_process.h"
@@ -40,6 +41,8 @@ public:
 
     /// The connection if it is up; else null, and `error` says why (an errno).
     std::shared_ptr<NbdConnection> connection(int& error) const;
+    /// Over all connections.
+    const std::shared_ptr<NbdProgress>& progress() const { return progress_; }
     /// The process id of a command's server; 0 if there is none.
     pid_t server_pid() const;
 
@@ -59,6 +62,7 @@ private:
     const NbdTarget target_;
     const OpenOptions options_;
     const NbdProperties expected_;
+    const std::shared_ptr<NbdProgress> progress_;
     const EventFd cancel_;  // readable when stop() was called
 
     mutable std::mutex mutex_;

@@ -109,12 +109,12 @@ std::uint64_t NbdOperation::piece_limit(const NbdProperties& server) const
 bool NbdOperation::plan(const NbdProperties& server)
 {
     const Request& r = *request_;
-    answered_ = false;
     covered_bytes_ = 0;
     if (done_bytes_ < r.length && r.op != Op::flush) {
         command_ = {.op = r.op,
                     .offset = r.offset + done_bytes_,
                     .length = std::min(r.length - done_bytes_, piece_limit(server))};
+        answered_ = false;
         command_.fua = r.flags.fua && server.fua && modifies(r.op);
         command_.one_extent = r.flags.one_extent && r.op == Op::extents;
         if (r.op == Op::zero) {
@@ -130,6 +130,7 @@ bool NbdOperation::plan(const NbdProperties& server)
     }
     if (flush_last_) {
         flush_last_ = false;
+        answered_ = false;
         command_ = {.op = Op::flush};
         return true;
     }

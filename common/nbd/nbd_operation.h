@@ -60,7 +60,8 @@ public:
 
     /// Plans the first command; false if there is nothing to ask the server.
     bool begin(const NbdProperties& server);
-    /// The planned command.
+    const Request& request() const { return *request_; }
+    /// The planned command, or the last one.
     const NbdCommand& command() const { return command_; }
     /// Where the data of the planned read go, or of the planned write come from.
     std::byte* read_buffer() const;
@@ -74,6 +75,7 @@ public:
     void answer(int error);
     /// The command has ended without an answer, or was never sent.
     void no_answer(int error);
+    /// The last command has been.
     bool answered() const { return answered_; }
 
     /// Plans the next command after the last one has ended; false at the end.

@@ -115,6 +115,43 @@ TEST_CASE("a server without native FUA gets a flush after the write")
     CHECK(eventually([&] { return std::system(log.c_str()) == 0; }));
 }
 
+TEST_CASE("a large request goes in pieces, and each answer is progress")
+{
+    const TemporaryFolder dir;
+    const std::string log = dir / "log";
+    Nbdkit server(dir / "s", {"--filter=log", "--filter=fua", "memory", "64M", "logfile=" + log});
+    const auto device = started(uri_spec(server.uri()));
+    const TimePoint before = real_clock().now();
+    constexpr std::uint64_t length = 8 * mebibyte + 512;
+    CHECK(run(*device, Op::write, 512, length, std::byte{5}, {.fua = true}) == 0);
+    CHECK(content(*device, 512, length) == "5");
+    CHECK(content(*device, 0, 512) == "0");
+    CHECK(content(*device, 512 + length, mebibyte) == "0");
+    const Progress progress = device->progress();
+    CHECK(progress.asked == 2 * length + 512 + mebibyte);
+    CHECK(progress.answered == progress.asked);
+    CHECK(progress.at > before);
+    const auto logged = [&](const std::string& what, int count) {
+        return std::system(("test $(grep -c ' " + what + " id=' " + log + ") = " +
+                            std::to_string(count)).c_str()) == 0;
+    };
+    CHECK(eventually([&] { return logged("Read", 9 + 1 + 1); }));
+    CHECK(logged("Write", 9));
+    CHECK(logged("Flush", 1));  // for all of them, after them
+}
+
+TEST_CASE("a piece that fails fails the whole, and no more are sent")
+{
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"--filter=error", "memory", "64M", "error-pread-rate=100%"});
+    const auto device = started(uri_spec(server.uri()));
+    CHECK(run(*device, Op::read, 0, 32 * mebibyte) == EIO);
+    CHECK(device->progress().answered == device->progress().asked);
+    server.program().kill();
+    CHECK(run(*device, Op::read, 0, 32 * mebibyte) == ENOTCONN);
+    CHECK(device->progress().answered == device->progress().asked);
+}
+
 TEST_CASE("extents cover the whole request, are clipped and merged")
 {
     const TemporaryFolder dir;
