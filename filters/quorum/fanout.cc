@@ -105,6 +105,7 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
         slot.epoch = child->epoch();
         slot.sent = clock_.now();
         slot.deadline = slot.sent + child->timeout();
+        slot.due = child->device().progress().asked + request->length;
         shared_->pending++;
     }
     child->request_begins();
@@ -153,6 +154,20 @@ void Fanout::Shared::complete(std::size_t index, int error, TimePoint now)
     }
 }
 
+/// Whether its deadline is still to come.  As long as the child has not answered what it
+/// had been asked before, and this, each answer puts it off: the line is slow, or busy
+/// with others.
+bool Fanout::Shared::has_time(Slot& slot, TimePoint now)
+{
+    if (slot.deadline <= now) {
+        const Progress progress = slot.child->device().progress();
+        if (progress.answered < slot.due) {
+            slot.deadline = std::max(slot.deadline, progress.at + slot.child->timeout());
+        }
+    }
+    return slot.deadline > now;
+}
+
 TimePoint Fanout::Shared::abandon_overdue(TimePoint now, std::unique_lock<std::mutex>& lock)
 {
     std::vector<std::size_t> given_up;
@@ -162,7 +177,7 @@ TimePoint Fanout::Shared::abandon_overdue(TimePoint now, std::unique_lock<std::m
         if (!slot.request || slot.done) {
             continue;
         }
-        if (slot.deadline > now) {
+        if (has_time(slot, now)) {
             next = std::min(next, slot.deadline);
             continue;
         }

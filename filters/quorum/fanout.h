@@ -37,6 +37,7 @@ struct Slot {
     std::uint64_t epoch = 0;           ///< of the child's link when the request was sent
     TimePoint sent{};
     TimePoint deadline{};
+    std::uint64_t due = 0;  ///< of the device's Progress::answered, when this is answered
     int error = EINPROGRESS;  ///< a child that was never asked has done nothing
     bool done = false;
     bool abandoned = false;
@@ -113,6 +114,7 @@ struct Fanout::Shared {
 
     void complete(std::size_t index, int error, TimePoint now);
     static void note_late(const Slot& slot, int error);
+    static bool has_time(Slot& slot, TimePoint now);
     /// Abandons what is overdue at `now`; returns the next deadline.
     TimePoint abandon_overdue(TimePoint now, std::unique_lock<std::mutex>& lock);
 };

@@ -205,6 +205,12 @@ public:
         const std::lock_guard lock(mutex_);
         hook_ = std::move(hook);
     }
+    /// What progress() says.
+    void on_progress(std::function<Progress()> hook)
+    {
+        const std::lock_guard lock(mutex_);
+        progress_ = std::move(hook);
+    }
     /// Held requests stay so even when the device is stopped.
     void hang_in_stop()
     {
@@ -233,6 +239,11 @@ public:
     {
         const std::lock_guard lock(mutex_);
         link_ = link_ == Link::returned ? Link::up : link_;
+    }
+    Progress progress() const override
+    {
+        const std::lock_guard lock(mutex_);
+        return progress_ ? progress_() : Progress{};
     }
     bool immediate(Op) const override { return immediate_; }
 
@@ -418,6 +429,7 @@ private:
     std::deque<Held> held_;
     std::array<int, 7> counts_{};
     std::function<void(const Request&)> hook_;
+    std::function<Progress()> progress_;
     std::function<bool(std::uint64_t)> is_hole_;
     Link link_ = Link::up;
     bool stopped_ = false;

@@ -45,6 +45,38 @@ TEST_CASE("a child that misses a deadline is suspect, then aside, then comes bac
     CHECK(t.child(2).counters.late_answers == 1);
 }
 
+TEST_CASE("a line that is slow is waited for as long as something comes, and no longer")
+{
+    TestQuorum t;
+    const Duration timeout = t.child(2).timeout();
+    t.device(2).hold(Op::write);
+    TimePoint last{};
+    int answers = 3;
+    Progress progress{.asked = 100};
+    t.device(2).on_progress([&] {
+        if (answers > 0) {
+            answers--;
+            last = t.clock.now();
+        }
+        progress.at = last;
+        return progress;
+    });
+    const TimePoint before = t.clock.now();
+    SECTION("what was asked before it comes first")
+    {
+        REQUIRE(t.write({0, 512}, one) == 0);
+        // The first was when it was sent.
+        CHECK(t.clock.now() - before == 3 * timeout);
+    }
+    SECTION("it should have been answered before what has been answered")
+    {
+        progress.answered = 100 + 512;
+        REQUIRE(t.write({0, 512}, one) == 0);
+        CHECK(t.clock.now() - before == timeout);
+    }
+    CHECK(t.child(2).state() == ChildState::suspect);
+}
+
 TEST_CASE("a child with a request in flight is not back, whether or not that was abandoned")
 {
     TestQuorum t;
