@@ -153,7 +153,9 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
         // failed as a whole, so either content is right), then it must not be
         // forgotten unnoticed.
         slot.child->may_have_written(range, slot.epoch, kept);
-        if (acknowledged) {
+        // Its link may have been lost, and that noted, before it was sent: then it is as
+        // those that are away, below.
+        if (acknowledged || (kept && slot.error == ENOTCONN)) {
             slot.child->missed(range, kept);
         }
     }

@@ -278,6 +278,30 @@ TEST_CASE("a write that some were asked, and that failed as a whole, is on all a
     CHECK(t.read({0, 4096}).second[0] == two);
 }
 
+TEST_CASE("a write that came after the links were lost, and was noted, is on all afterwards")
+{
+    TestQuorum t(3, 16 * granule, with_limit(64 << 20));
+    bool lost = false;
+    t.device(0).on_request([&](const Request& request) {
+        if (request.op == Op::write && !std::exchange(lost, true)) {
+            t.device(1).drop_link();
+            t.device(2).drop_link();
+            t.quorum->housekeep();  // before they are asked
+        }
+    });
+    REQUIRE(t.write({0, 512}, one) != 0);
+    REQUIRE(lost);
+    for (const std::size_t i : {1, 2}) {
+        t.device(i).return_link();
+    }
+    t.settle();
+    t.resync();
+    for (const std::size_t i : {0, 1, 2}) {
+        CHECK(t.device(i).at(0) == one);
+        CHECK(t.child(i).current());
+    }
+}
+
 TEST_CASE("what is not kept is stale for good, as far as it goes")
 {
     TestQuorum t(3, 16 * granule, with_limit(6000));
