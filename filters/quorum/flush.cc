@@ -144,6 +144,14 @@ void note_flushed(State& state, const std::vector<Part>& parts)
     }
 }
 
+/// It has failed, and may have dropped what it was to make durable.  Who is away, or did
+/// not answer, has said nothing; see Child::distrust_unflushed().
+bool said_no(const Slot& slot)
+{
+    return slot.error != 0 && !slot.abandoned && slot.error != ENOTCONN &&
+           slot.error != ESHUTDOWN;
+}
+
 /// `everybody` gets whether all children have flushed, and are current everywhere.
 int flush_children(State& state, bool& everybody)
 {
@@ -186,7 +194,11 @@ int flush_children(State& state, bool& everybody)
         }
     }
     if (!success) {
-        return vote_on_errors(errors);
+        const int error = vote_on_errors(errors);
+        if (std::ranges::any_of(slots, said_no)) {
+            state.untold_flush_error = error;
+        }
+        return error;
     }
     const bool alone = std::ranges::all_of(
         parts, [](const Part& part) { return part.error != 0 || part.alone; });
@@ -203,6 +215,13 @@ int flush_children(State& state, bool& everybody)
 }  // namespace
 
 int flush(State& state)
+{
+    const int error = flush_unasked(state);
+    const int untold = state.untold_flush_error.exchange(0);
+    return error != 0 ? error : untold;
+}
+
+int flush_unasked(State& state)
 {
     return state.flush_turns.take(state.lock_deadline(), [&] {
         bool everybody = false;

@@ -105,7 +105,7 @@ void MemoryKeeper::step()
     }
     note_maps(*memory);
     if (wants_flush(*memory)) {
-        flush(state_);
+        flush_unasked(state_);
     }
     if (now >= next_clear_ && memory->intended_bytes() != 0) {
         next_clear_ = now + idle_interval;

@@ -293,7 +293,7 @@ bool QuorumDevice::flush_in_background()
     if (!state_.unflushed.wants_flush() || state_.clock.now() < flush_not_before_) {
         return false;
     }
-    const bool flushed = flush(state_) == 0;
+    const bool flushed = flush_unasked(state_) == 0;
     flush_not_before_ = flushed ? TimePoint{} : state_.clock.now() + retry_flush_after;
     return flushed;
 }

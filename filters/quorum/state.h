@@ -77,6 +77,9 @@ public:
     // ---- what children may forget
 
     FlushTurns flush_turns;
+    /// Of a flush that failed as a whole and that no client has asked for; 0: none.  The
+    /// next client that flushes gets it: its writes may be lost, and only this said so.
+    std::atomic<int> untold_flush_error{0};
     UnflushedData unflushed;
     /// Whether there is, or was, a child that can forget.
     bool keeps_unflushed() const { return keeps_unflushed_.load(std::memory_order_relaxed); }

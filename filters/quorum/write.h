@@ -14,6 +14,8 @@ int modify(State& state, FastestReader& fastest, const Request& request);
 /// Flush of all children; successful when everything that was acknowledged
 /// before is durable on `threshold` of them.  Returns 0 or the voted errno.
 int flush(State& state);
+/// The same for our own ends: what fails is told to the client that flushes next.
+int flush_unasked(State& state);
 /// The same; returns whether every child has done it.
 bool flush_everybody(State& state);
 

@@ -432,6 +432,28 @@ TEST_CASE("a link that is lost during a replay leaves the child as it was")
     CHECK(t.device(2).at(0) == one);
 }
 
+TEST_CASE("a flush of our own that fails is told to the client that flushes next")
+{
+    TestQuorum t(3, 16 * granule, with_limit(64 << 10));
+    for (std::uint64_t i = 0; i < 7; i++) {
+        REQUIRE(t.write({i * granule, i * granule + 8192}, one) == 0);
+    }
+    SECTION("two disks have said that they lost something")
+    {
+        t.device(1).fail(Op::flush, EIO);
+        t.device(2).fail(Op::flush, EIO);
+        t.resync();
+        REQUIRE(t.device(1).count(Op::flush) == 1);
+        CHECK(t.flush() == EIO);
+    }
+    SECTION("one disk has: it is not believed, and the others have it")
+    {
+        t.device(1).fail(Op::flush, EIO);
+        t.resync();
+    }
+    CHECK(t.flush() == 0);
+}
+
 TEST_CASE("half full, it is flushed in the background")
 {
     TestQuorum t(3, 16 * granule, with_limit(64 << 10));
