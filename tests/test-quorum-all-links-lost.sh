@@ -10,8 +10,7 @@ serve_image one "$tmpdir/1.raw"
 serve_image two "$tmpdir/2.raw"
 serve_image three "$tmpdir/3.raw"
 switches_on one two three
-start_quorum q "$(switched one)" "$(switched two)" "$(switched three)" quorum-timeout=2s \
-    quorum-unflushed-limit=64M
+start_quorum q "$(switched one)" "$(switched two)" "$(switched three)" quorum-timeout=2s
 watch_events q
 
 works() { qemu_io q -r -c 'read -P 0x42 8k 4k' && qemu_io q -c flush; }

@@ -49,6 +49,7 @@ std::size_t parse_threshold(const std::string& value, std::size_t children)
 
 QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
 {
+    options_.unflushed_limit = default_unflushed_limit;
     const auto spec = [this](const Given& given) {
         labelled(given.label).spec = parse_child_parameter(given);
     };
@@ -89,7 +90,7 @@ QuorumModule::QuorumModule(Form form) : Module(form, name, "quorum-")
         {"quorum-resync-rate", takes::size(options_.resync_rate),
          "Bytes per second (default 0: no limit)"},
         {"quorum-unflushed-limit", takes::size(options_.unflushed_limit),
-         "Memory for writes that a server may forget (default 0: none)"},
+         "Memory for writes that a server may forget (default 64M; 0: none)"},
         {"quorum-memory",
          {"auto|none|<SPEC>", "none", [this](const Given& given) { set_memory(given); }, ""},
          "Where the members' states are kept (may be repeated)"},

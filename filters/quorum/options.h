@@ -21,6 +21,8 @@ std::string_view to_string(ReadPattern pattern);
 /// Where writes are remembered that a child missed: 64 KiB.
 inline constexpr std::uint64_t stale_granularity = 64 << 10;
 
+inline constexpr std::uint64_t default_unflushed_limit = 64 << 20;  // bytes
+
 /// What a quorum is to do.  Parameter names are these with "quorum-" before
 /// them and '-' for '_'.
 struct Options {
@@ -33,6 +35,7 @@ struct Options {
     std::chrono::milliseconds timeout{10000};  ///< how long a child may take
     std::uint64_t resync_rate = 0;             ///< bytes per second; 0: no limit
     /// Bytes of memory for what was written since the last flush; 0: nothing is kept.
+    /// Users get default_unflushed_limit.
     std::uint64_t unflushed_limit = 0;
 
     /// Checks the settings against each other and fills in the threshold.
