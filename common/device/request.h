@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -57,6 +59,8 @@ struct Request {
     std::span<const std::byte> from;     ///< write: the data; exactly `length` bytes
     std::shared_ptr<const void> owner;   ///< keeps `into` / `from` alive while in flight
     ExtentList extents;                  ///< extents: the answer
+    /// When a part of it was answered last (of steady_clock); null: nobody asks.
+    std::shared_ptr<std::atomic<std::chrono::steady_clock::rep>> answered_at = {};
 
     std::uint64_t end() const { return offset + length; }
 };

@@ -94,7 +94,12 @@ void NbdPieces::ended(int error)
     {
         const std::lock_guard lock(mutex_);
         under_way_--;
-        if (error_ == 0) {
+        if (error == 0 && request_->answered_at) {
+            request_->answered_at->store(real_clock().now().time_since_epoch().count());
+        }
+        // That pieces were cut off, and may be carried out yet, counts more than that one
+        // was refused.
+        if (error_ == 0 || error == ENOTCONN) {
             error_ = error;
         }
     }

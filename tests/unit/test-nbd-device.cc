@@ -119,7 +119,8 @@ TEST_CASE("a large request goes in pieces, and each answer is progress")
 {
     const TemporaryFolder dir;
     const std::string log = dir / "log";
-    Nbdkit server(dir / "s", {"--filter=log", "--filter=fua", "memory", "64M", "logfile=" + log});
+    Nbdkit server(dir / "s", {"--filter=log", "--filter=fua", "--filter=delay", "memory", "64M",
+                              "logfile=" + log, "delay-write=20ms"});
     const auto device = started(uri_spec(server.uri()));
     const TimePoint before = real_clock().now();
     constexpr std::uint64_t length = 8 * mebibyte + 512;
@@ -138,14 +139,35 @@ TEST_CASE("a large request goes in pieces, and each answer is progress")
     CHECK(eventually([&] { return logged("Read", 9 + 1 + 1); }));
     CHECK(logged("Write", 9));
     CHECK(logged("Flush", 1));  // for all of them, after them
+    CHECK(std::system(("awk '/ Write id=/ {open++} /[.]Write id=/ {open--} "
+                       "/ Flush id=/ && open {bad = 1} END {exit bad}' " + log).c_str()) == 0);
+}
+
+TEST_CASE("that pieces were cut off is not hidden by the error of another")
+{
+    const TemporaryFolder dir;
+    Nbdkit server(dir / "s", {"eval", "get_size=echo 64M", "can_write=exit 0",
+                              "thread_model=echo parallel", "pread=exit 1",
+                              "pwrite=test $4 = 0 && { echo EIO >&2; exit 1; }; sleep 10"});
+    const auto device = started(uri_spec(server.uri()));
+    Tally tally;
+    device->submit(make_request(Op::write, 0, 4 * mebibyte), tally.completion());
+    REQUIRE(eventually([&] { return device->progress().answered == mebibyte; }));
+    server.program().kill();
+    REQUIRE(tally.all_ended());
+    CHECK(tally.last_error == ENOTCONN);
 }
 
 TEST_CASE("a piece that fails fails the whole, and no more are sent")
 {
     const TemporaryFolder dir;
-    Nbdkit server(dir / "s", {"--filter=error", "memory", "64M", "error-pread-rate=100%"});
+    const std::string log = dir / "log";
+    Nbdkit server(dir / "s", {"--filter=log", "--filter=error", "memory", "64M",
+                              "error-pread-rate=100%", "logfile=" + log});
     const auto device = started(uri_spec(server.uri()));
     CHECK(run(*device, Op::read, 0, 32 * mebibyte) == EIO);
+    const std::string few = "test $(grep -c ' Read id=' " + log + ") -le 4";
+    CHECK(std::system(few.c_str()) == 0);
     CHECK(device->progress().answered == device->progress().asked);
     server.program().kill();
     CHECK(run(*device, Op::read, 0, 32 * mebibyte) == ENOTCONN);
