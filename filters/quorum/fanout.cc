@@ -8,6 +8,13 @@
 
 namespace resilience::quorum {
 
+namespace {
+
+/// What devices may carry out in parts.
+constexpr std::uint64_t large = 1 << 20;
+
+}  // namespace
+
 std::shared_ptr<Request> own_read(const Request& request)
 {
     const Buffer buffer = take_buffer(request.length);
@@ -105,7 +112,10 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
         slot.epoch = child->epoch();
         slot.sent = clock_.now();
         slot.deadline = slot.sent + child->timeout();
-        slot.due = child->device().progress().asked + request->length;
+        slot.due = child->device().progress().asked;
+        if (request->length > large) {
+            slot.request->answered_at = std::make_shared<std::atomic<TimePoint::rep>>(0);
+        }
         shared_->pending++;
     }
     child->request_begins();
@@ -154,15 +164,20 @@ void Fanout::Shared::complete(std::size_t index, int error, TimePoint now)
     }
 }
 
-/// Whether its deadline is still to come.  As long as the child has not answered what it
-/// had been asked before, and this, each answer puts it off: the line is slow, or busy
-/// with others.
+/// Whether its deadline is still to come.  Each answer to a part of it puts that off, and
+/// each answer at all as long as the child has not answered what it had been asked before:
+/// the line is slow, or busy with others.
 bool Fanout::Shared::has_time(Slot& slot, TimePoint now)
 {
     if (slot.deadline <= now) {
+        const Duration timeout = slot.child->timeout();
+        if (const auto& own = slot.request->answered_at) {
+            slot.deadline = std::max(slot.deadline,
+                                     TimePoint(TimePoint::duration(own->load())) + timeout);
+        }
         const Progress progress = slot.child->device().progress();
         if (progress.answered < slot.due) {
-            slot.deadline = std::max(slot.deadline, progress.at + slot.child->timeout());
+            slot.deadline = std::max(slot.deadline, progress.at + timeout);
         }
     }
     return slot.deadline > now;

@@ -37,7 +37,7 @@ struct Slot {
     std::uint64_t epoch = 0;           ///< of the child's link when the request was sent
     TimePoint sent{};
     TimePoint deadline{};
-    std::uint64_t due = 0;  ///< of the device's Progress::answered, when this is answered
+    std::uint64_t due = 0;  ///< of the device's Progress::answered, when this has its turn
     int error = EINPROGRESS;  ///< a child that was never asked has done nothing
     bool done = false;
     bool abandoned = false;

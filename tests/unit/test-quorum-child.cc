@@ -68,12 +68,30 @@ TEST_CASE("a line that is slow is waited for as long as something comes, and no 
         // The first was when it was sent.
         CHECK(t.clock.now() - before == 3 * timeout);
     }
-    SECTION("it should have been answered before what has been answered")
+    SECTION("all that was asked before it has been answered")
     {
-        progress.answered = 100 + 512;
+        progress.answered = 100;
         REQUIRE(t.write({0, 512}, one) == 0);
         CHECK(t.clock.now() - before == timeout);
     }
+    CHECK(t.child(2).state() == ChildState::suspect);
+}
+
+TEST_CASE("a large request has time as long as parts of it are answered")
+{
+    TestQuorum t(3, 64 * granule);
+    const Duration timeout = t.child(2).timeout();
+    t.device(2).hold(Op::write);
+    t.device(2).on_request([&](const Request& request) {
+        if (request.op == Op::write) {
+            REQUIRE(request.answered_at);
+            const TimePoint then = t.clock.now() + timeout / 2;
+            request.answered_at->store(then.time_since_epoch().count());
+        }
+    });
+    const TimePoint before = t.clock.now();
+    REQUIRE(t.write({0, 32 * granule}, one) == 0);
+    CHECK(t.clock.now() - before == timeout + timeout / 2);
     CHECK(t.child(2).state() == ChildState::suspect);
 }
 
