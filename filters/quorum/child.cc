@@ -151,6 +151,12 @@ void Child::missed(ByteRange range, bool kept)
     becomes_stale(range, kept, Standing::missed);
 }
 
+void Child::lost_kept(ByteRange range)
+{
+    const std::lock_guard lock(trust_mutex_);
+    replayable_.clear(whole_granules(range));
+}
+
 void Child::distrust(ByteRange range)
 {
     const std::lock_guard lock(trust_mutex_);

@@ -151,6 +151,8 @@ public:
     // ---- what it holds
 
     const DirtyBitmap& stale() const { return stale_; }
+    /// The part of it of which nobody knows what it holds there; see Standing.
+    const DirtyBitmap& doubtful() const { return doubtful_; }
     /// The part of it that a replay makes good.
     const DirtyBitmap& replayable() const { return replayable_; }
 
@@ -172,6 +174,8 @@ public:
     /// A write of `range` that was sent in `epoch` may have changed it, although it
     /// failed or came too late: what can be read there now may be forgotten.
     void may_have_written(ByteRange range, std::uint64_t epoch, bool kept);
+    /// Of `range` something is not kept any more that it may lack.
+    void lost_kept(ByteRange range);
     /// All that it holds is right.
     void believe_all();
     /// What its copy of `range` is worth.

@@ -157,6 +157,8 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
         // those that are away, below.
         if (acknowledged || (kept && slot.error == ENOTCONN)) {
             slot.child->missed(range, kept);
+        } else if (!kept) {
+            slot.child->lost_kept(range);
         }
     }
     if (acknowledged) {
@@ -169,9 +171,12 @@ int conclude(State& state, const Request& request, const std::vector<Slot>& slot
         state.report_failure(range);
         return EIO;
     }
-    // Others may have it, or get it by a replay: then those that were away are to get it.
-    for (std::size_t i = 0; kept && i < absent.size(); i++) {
-        absent[i]->missed(range, true);
+    for (const ChildPtr& child : absent) {
+        if (kept) {  // others may have it, or get it by a replay: then it is to get it, too
+            child->missed(range, true);
+        } else {     // what was kept there has made room, and it may lack that
+            child->lost_kept(range);
+        }
     }
     state.report_failure(range);
     return vote_on_errors(errors);

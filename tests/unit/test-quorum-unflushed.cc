@@ -254,6 +254,24 @@ TEST_CASE("a write that is not kept, missed where a child is replayable, has to 
     CHECK(t.device(2).content() == t.device(0).content());
 }
 
+TEST_CASE("what has made room for a write that failed is not replayed")
+{
+    TestQuorum t(3, 16 * granule, with_limit(6000));
+    t.device(2).drop_link();
+    t.settle();
+    REQUIRE(t.write({0, 4096}, one) == 0);
+    REQUIRE(t.child(2).replayable().any());
+    for (const std::size_t i : {0, 1}) {
+        t.device(i).fail(Op::write, EIO);
+    }
+    REQUIRE(t.write({2048, 6144}, two) == EIO);  // no room: it takes a part of the first away
+    CHECK_FALSE(t.child(2).replayable().any());
+    t.device(2).return_link();
+    t.settle();
+    t.resync();
+    CHECK(t.device(2).content() == t.device(0).content());
+}
+
 TEST_CASE("a write that some were asked, and that failed as a whole, is on all afterwards")
 {
     TestQuorum t(3, 16 * granule, with_limit(64 << 20));
