@@ -197,13 +197,17 @@ std::vector<Answers::Portion> Answers::read_portions(Clock& clock, std::uint64_t
     const Blocks blocks(range_, block);
     Fanout fan(clock, portions.size());
     for (const Portion& portion : portions) {
+        fan.add(answers_[portion.answer].child);
+    }
+    for (std::size_t slot = 0; slot < portions.size(); slot++) {
+        const Portion& portion = portions[slot];
         const Answer& answer = answers_[portion.answer];
         const std::size_t at = blocks[portion.first].begin - range_.begin;
         const std::size_t length = blocks[portion.end - 1].end - range_.begin - at;
         auto request = std::make_shared<Request>(
             read_request(at, answer.data.span().subspan(at, length)));
         request->owner = answer.data.memory;
-        fan.send(fan.add(answer.child), std::move(request));
+        fan.send(slot, std::move(request));
     }
     fan.wait();
     std::vector<Portion> halves;

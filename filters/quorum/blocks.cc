@@ -86,7 +86,8 @@ int decide_by_block(State& state, Answers& answers, Ask ask, Buffer& content)
 std::vector<ByteRange> to_rewrite(const State& state, const Answers& answers,
                                   const Answer& answer, const Buffer& right)
 {
-    if (answer.error != 0 && !worth_rewriting(answer.error)) {
+    if (answer.error != 0 ? !worth_rewriting(answer.error)
+                          : !first_difference(right.span(), answer.data.span())) {
         return {};
     }
     std::vector<ByteRange> parts;

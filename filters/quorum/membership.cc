@@ -185,7 +185,8 @@ void QuorumDevice::check_dispensable(const Child& child) const
     for (std::size_t index = 0; index < words; index++) {
         std::uint64_t any = 0;
         for (const ChildPtr& other : others) {
-            any |= other->stale().word(index) & ~child.stale().word(index);
+            // Also one that only missed something has a say; see elect_among_all().
+            any |= other->stale().word(index) & ~child.doubtful().word(index);
         }
         for (; any != 0; any &= any - 1) {
             const std::uint64_t bit = any & -any;
@@ -194,7 +195,7 @@ void QuorumDevice::check_dispensable(const Child& child) const
                 [&](const ChildPtr& other) { return (other->stale().word(index) & bit) == 0; });
             if (static_cast<std::size_t>(current) < state_.threshold()) {
                 refuse(fmt::format("Child '{}' holds data that others still miss, and without it "
-                                   "fewer than {} copies are left: wait for the resync",
+                                   "fewer than {} copies are left: wait for the resync, or write that again",
                                    child.node_name(), state_.threshold()));
             }
         }

@@ -24,6 +24,12 @@ void note(const State& state, const Answers& answers, const Buffer& right)
         }
         Differences& known = answer.child->differences();
         known.remove(range);
+        if (answer.error == 0) {
+            if (first_difference(right.span(), answer.data.span())) {
+                known.add_where(right.span(), answer.data.span(), range.begin);
+            }
+            continue;
+        }
         const Blocks blocks(range, state.block());
         for (std::size_t b = 0; b < blocks.count(); b++) {
             const ByteRange block = blocks[b];

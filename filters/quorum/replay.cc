@@ -90,6 +90,7 @@ void Replay::write(const ChildPtr& child, std::vector<Part>& parts)
         const int error = fan.slots()[i].error;
         if (error == 0) {
             child->counters.resynced_bytes += piece->range.length();
+            child->differences().remove(piece->range);
         } else if (!std::exchange(part->failed, true)) {
             state_.report_error(*child, Fault::write, piece->range, error);
         }
