@@ -382,15 +382,21 @@ void Child::housekeep(TimePoint now, bool needed)
     }
     if (link == Link::returned) {
         link_loss_noted_ = false;  // the next loss is a new one
-        if (!device_->may_be_as_before()) {
-            unknown = true;
-            distrust({0, stale_.size()});
-        }
+        as_before_ = device_->may_be_as_before();
+        to_compare_ = true;
+        check_.reset();
         device_->resume();
     }
-    if (device_->link() == Link::up) {
-        apply(ChildEvent::answered);
+    if (foreign_ || device_->link() != Link::up || !is_the_one()) {
+        return;
     }
+    if (unchecked_.exchange(false)) {
+        // Nobody has missed it: no event.
+        const std::lock_guard lock(state_mutex_);
+        state_.store(ChildState::online, std::memory_order_release);
+        return;
+    }
+    apply(ChildEvent::answered);
 }
 
 }  // namespace resilience::quorum
