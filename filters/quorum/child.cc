@@ -345,6 +345,11 @@ void Child::lose_link()
     counters.links_lost++;
     differences_.forget_unread();
     distrust_unflushed();
+    if (unchecked_.exchange(false)) {
+        // It is missed all the same.  Nobody asks it: its link is not up.
+        const std::lock_guard lock(state_mutex_);
+        state_.store(ChildState::online, std::memory_order_release);
+    }
     apply(ChildEvent::link_lost, device_->link_error());
 }
 

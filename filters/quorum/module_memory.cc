@@ -236,7 +236,7 @@ std::vector<NewChild> QuorumModule::open_remembered(std::shared_ptr<Device> next
         opened.back().unchecked = found[i].unchecked;
         if (plan.roles[i].state == MemberState::foreign) {
             opened.back().foreign = all[i].seen.differs() ? in_words(all[i].seen)
-                                                          : "so it was found before this start";
+                                                          : "it was found to be so before this start";
         }
         if (nowhere && plan.roles[i].state != MemberState::current) {
             auto missing = std::make_shared<DirtyBitmap>(peer->device->size(), stale_granularity);

@@ -100,6 +100,9 @@ Json describe(const Child& child, TimePoint now)
     if (!error.empty()) {
         result["link-error"] = error;
     }
+    if (child.foreign()) {
+        result["foreign"] = child.why_foreign();
+    }
     result["counters"] = counters_of(child);
     return result;
 }
