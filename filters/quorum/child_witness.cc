@@ -33,8 +33,7 @@ std::string Child::why_foreign() const
 
 void Child::accept()
 {
-    unknown = true;
-    distrust({0, stale_.size()});
+    unknown = true;  // and all of it is stale, as it is of each that is foreign
     const std::lock_guard lock(state_mutex_);
     relapses_.forget();
     why_foreign_.clear();
@@ -72,8 +71,8 @@ void Child::judge(const WitnessFindings& findings)
     const bool needs_proof = !as_before_ || std::exchange(unseen_, false);
     if (findings.differs()) {
         const std::string why = in_words(findings);
-        begin_foreign(why);
         distrust({0, stale_.size()});
+        begin_foreign(why);
         if (on_foreign_) {
             on_foreign_(*this, why);
         }

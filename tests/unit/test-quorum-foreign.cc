@@ -247,6 +247,7 @@ TEST_CASE("what is remembered of a region is durable before its intent is cleare
     });
     REQUIRE(server.write({0, 4096}, 5) == 0);
     server.rest();
+    machine.memory->on_request(nullptr);
     CHECK(intended);
     CHECK(machine.copy()->content.intents[0] == 0);
     // The intent stays if it cannot be written what is there.
@@ -414,6 +415,40 @@ TEST_CASE("a disk that is replaced while the server runs is foreign")
     machine.disks[2]->return_link();
     server.rest(3);
     CHECK_FALSE(server.child(2).online());
+    server.quorum->accept_child("children.2");
+    server.rest();
+    CHECK(server.child(2).current());
+    CHECK(machine.disks[2]->at(0) == std::byte{9});
+    CHECK(machine.disks[2]->at(all - 1) == std::byte{7});
+}
+
+TEST_CASE("what was written since a digest was taken is not held against who comes back")
+{
+    Machine machine = used_machine();
+    Server server(machine);
+    REQUIRE(server.write({0, 4096}, 9) == 0);
+    Request flush;
+    flush.op = Op::flush;
+    REQUIRE(server.quorum->execute(flush) == 0);  // so that nothing is stale
+    machine.disks[2]->drop_link();
+    server.quorum->housekeep();
+    machine.disks[2]->return_link();
+    server.quorum->housekeep();
+    CHECK(server.child(2).current());
+}
+
+TEST_CASE("where a child is stale it is not held against it what is there")
+{
+    Machine machine = used_machine();
+    Server server(machine);
+    server.quorum->make_stale("children.2");
+    make_empty(*machine.disks[2]);
+    machine.disks[2]->drop_link();
+    server.quorum->housekeep();
+    machine.disks[2]->return_link();
+    server.rest();
+    CHECK_FALSE(server.child(2).foreign());
+    CHECK(machine.disks[2]->at(all - 1) == std::byte{7});
 }
 
 TEST_CASE("a foreign child is filled when somebody accepts it, and then belongs to the set")
