@@ -390,6 +390,7 @@ void Child::housekeep(TimePoint now, bool needed)
         as_before_ = device_->may_be_as_before();
         to_compare_ = true;
         check_.reset();
+        comparing_ = false;
         device_->resume();
     }
     if (foreign_ || device_->link() != Link::up || !is_the_one()) {

@@ -237,6 +237,10 @@ public:
     /// It has not been compared yet, although it is there.
     bool is_unchecked() const { return unchecked_.load(); }
 
+    /// It is there, and is being compared: it is asked for nothing else until all has been
+    /// answered, however long that takes.
+    bool comparing() const { return comparing_.load(); }
+
     bool foreign() const { return foreign_.load(); }
     /// Empty: it is not.
     std::string why_foreign() const;
@@ -300,6 +304,7 @@ private:
     std::optional<WitnessCheck> check_;
 
     std::atomic<bool> unchecked_{false};
+    std::atomic<bool> comparing_{false};
     std::atomic<bool> foreign_{false};
     std::string why_foreign_;  ///< under state_mutex_
     ForeignCallback on_foreign_;

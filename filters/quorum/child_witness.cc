@@ -55,6 +55,7 @@ bool Child::is_the_one()
         std::erase_if(places,
                       [this](const WitnessPlace& place) { return stale_.any(place.range()); });
         check_.emplace(*device_, std::move(places));
+        comparing_ = true;
     }
     // If the link is lost again, the answers are of no use.
     if (!check_->ended() || device_->link() != Link::up) {
@@ -62,6 +63,7 @@ bool Child::is_the_one()
     }
     judge(check_->findings());
     check_.reset();
+    comparing_ = false;
     to_compare_ = false;
     return !foreign_;
 }

@@ -113,6 +113,8 @@ std::string absence_of(const Child& child, TimePoint now)
     if (child.device().link() != Link::up) {
         const std::string error = child.device().link_error();
         why = error.empty() ? "its connection is lost" : error;
+    } else if (child.comparing()) {
+        why = "it is being compared with what was left there, and has not answered all of it yet";
     } else if (child.owed() > 0) {
         why = fmt::format("it does not answer, and owes {} answers", child.owed());
     } else {

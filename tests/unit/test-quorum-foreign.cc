@@ -527,6 +527,7 @@ TEST_CASE("while a child is compared it is asked for nothing else, and nobody wa
     CHECK(server.clock.now() == now);
     CHECK(disk.held() >= most_spread);
     CHECK_FALSE(server.child(2).online());
+    CHECK_THAT(judge(facts_of(*server.quorum)).details.front(), Catch::Contains("being compared"));
     CHECK(server.write({0, 4096}, 9) == 0);
     // What it cannot read accuses it of nothing; what it has missed is copied.
     disk.fail(Op::read, EIO, 5);
