@@ -76,6 +76,8 @@ for line in "${commands[@]}"; do
     if [[ $line == *' watch' ]]; then
         line="$line --timeout=1"
     fi
+    # Nobody is foreign here: see test-quorum-foreign-while-down.sh.
+    [[ $line != *' child-accept '* ]] || continue
     # shellcheck disable=SC2086
     ok "$line" timeout 60 $line
 done

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "common/child/lasting_device.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
 #include "common/child/lasting_state.h"
 #include "common/core/log.h"
+#include "common/thread/thread_start.h"
 
 namespace resilience {
 
@@ -168,6 +170,37 @@ bool LastingDevice::is_as_before() const
 bool LastingDevice::may_be_as_before() const
 {
     return !state_->is_path || is_as_before();
+}
+
+bool LastingDevice::read_early(std::vector<EarlyRead>& reads, TimePoint deadline)
+{
+    const OpenedChild child = state_->opened();
+    if (child.nbd) {
+        const std::uint64_t block = child.nbd->block_limits().minimum;
+        const bool whole = std::ranges::all_of(reads, [block](const EarlyRead& read) {
+            return block <= 1 || (read.offset % block == 0 && read.content.size % block == 0);
+        });
+        return whole && child.nbd->read_early(reads, deadline);
+    }
+    if (!child.device) {
+        return false;
+    }
+    const auto work = [device = child.device, copies = reads]() mutable {
+        for (EarlyRead& read : copies) {
+            Request request;
+            request.offset = read.offset;
+            request.length = read.content.size;
+            request.into = read.content.span();
+            read.error = device->execute(request);
+        }
+        return copies;
+    };
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - real_clock().now());
+    auto done = call_with_deadline<std::vector<EarlyRead>>("child-read", work, left);
+    if (done) {
+        reads = std::move(*done);
+    }
+    return done.has_value();
 }
 
 void LastingDevice::start()

@@ -26,11 +26,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/child/child_spec.h"
 #include "common/device/device.h"
+#include "common/device/early_read.h"
 #include "common/device/open_options.h"
 #include "common/thread/background_thread.h"
+#include "common/thread/clock.h"
 
 namespace resilience {
 
@@ -82,6 +85,11 @@ public:
     bool is_as_before() const;
     /// An NBD server that comes back is taken for the same one.
     bool may_be_as_before() const override;
+
+    /// Before start(): reads what `reads` says.  False: that cannot be done (it is away; the
+    /// server of a command is not there before start(); its blocks are larger), or was not
+    /// done by `deadline`.  A server that was too slow is connected to again by start().
+    bool read_early(std::vector<EarlyRead>& reads, TimePoint deadline);
 
     void start() override;
     void stop(std::chrono::milliseconds limit) override;

@@ -63,6 +63,13 @@ public:
     bool is_as_before() const;
     void resume();
 
+    /// What is open; empty: it is away.
+    OpenedChild opened() const
+    {
+        const std::lock_guard lock(mutex_);
+        return opened_;
+    }
+
     /// Of the user's thread.
     void start();
     void stop(std::chrono::milliseconds limit);

@@ -13,14 +13,14 @@ OpenedChild open_by_kind(const ChildSpec& spec, const OpenOptions& options)
 {
     if (spec.kind == SpecKind::path) {
         const auto file = std::make_shared<FileDevice>(spec.target, options, spec.text);
-        return {file, file};
+        return {file, file, nullptr};
     }
-    return {open_nbd_child({.text = spec.text,
+    const auto nbd = open_nbd_child({.text = spec.text,
                             .address = spec.target,
                             .command = spec.kind == SpecKind::command,
                             .directory = spec.directory},
-                           options),
-            nullptr};
+                           options);
+    return {nbd, nullptr, nbd};
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "common/device/device.h"
 #include "common/device/open_options.h"
 #include "common/file/file_device.h"
+#include "common/nbd/nbd_device.h"
 
 namespace resilience {
 
@@ -15,6 +16,8 @@ struct OpenedChild {
     std::shared_ptr<Device> device;
     /// The file or block device of a path, which `device` is or adapts; else null.
     std::shared_ptr<FileDevice> file;
+    /// The same of a server.
+    std::shared_ptr<NbdDevice> nbd;
 };
 
 /// open_child() for those who look after what they have opened.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <system_error>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -39,6 +40,14 @@ constexpr std::size_t name = 64;
 constexpr std::size_t spec = name + largest_name;
 }  // namespace member_at
 
+namespace place_at {
+constexpr std::size_t offset = 0;  // the lowest bit: a digest is here
+constexpr std::size_t digest = 8;
+constexpr std::size_t bytes = digest + std::tuple_size_v<ContentDigest>;
+}  // namespace place_at
+
+static_assert(most_spread * place_at::bytes <= mapfile::payload_of_page);
+static_assert(most_recent * place_at::bytes <= mapfile::payload_of_page);
 static_assert(member_at::spec + largest_spec <= mapfile::payload_of_page);
 static_assert(root_at::set % 8 == 0 && root_at::needed + 4 <= mapfile::payload_of_sector);
 
@@ -293,6 +302,41 @@ void decode_bits(const Payload& payload, std::uint64_t page, std::span<std::uint
     }
 }
 
+Payload encode_witness(const ContentWitness& witness, std::uint64_t page)
+{
+    Payload out{};
+    std::size_t at = 0;
+    for (const WitnessPlace& place : page == 0 ? witness.spread : witness.recent) {
+        put_le(out, at + place_at::offset, place.offset | 1);
+        std::ranges::copy(place.digest,
+                          out.begin() + static_cast<std::ptrdiff_t>(at + place_at::digest));
+        at += place_at::bytes;
+    }
+    return out;
+}
+
+std::vector<WitnessPlace> decode_witness(const Payload& payload, std::uint64_t device_size)
+{
+    const std::span<const std::byte> in = payload;
+    std::vector<WitnessPlace> places;
+    for (std::size_t at = 0; at + place_at::bytes <= most_spread * place_at::bytes;
+         at += place_at::bytes) {
+        const auto field = get_le<std::uint64_t>(in, at + place_at::offset);
+        if ((field & 1) == 0) {
+            continue;  // nothing is known here
+        }
+        WitnessPlace& place = places.emplace_back();
+        place.offset = field & ~std::uint64_t{1};
+        std::ranges::copy(in.subspan(at + place_at::digest, place.digest.size()),
+                          place.digest.begin());
+        if (place.offset % witness_block != 0 || place.offset >= device_size ||
+            device_size - place.offset < witness_block) {
+            throw Damaged(fmt::format("the content witness has a place at byte {}", place.offset));
+        }
+    }
+    return places;
+}
+
 std::optional<Root> decode_root_slots(std::span<const std::byte> slots)
 {
     std::optional<Id> set;
@@ -344,7 +388,9 @@ std::optional<Copy> read_copy(const ReadBytes& read, std::uint64_t size)
         decode_bits(pages.need(Layout::intents + page, "intents"), page, content.intents);
     }
     for (std::uint64_t page = 0; page < Layout::witness_pages; page++) {
-        content.witness[page] = pages.need(Layout::witness + page, "the content witness");
+        auto& places = page == 0 ? content.witness.spread : content.witness.recent;
+        places = decode_witness(pages.need(Layout::witness + page, "the content witness"),
+                                root->device_size);
     }
     read_maps(pages, layout, content);
     content.newest = pages.newest();

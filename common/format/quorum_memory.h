@@ -12,7 +12,8 @@
 //   page 0           the root: which set, which epoch, which server
 //   pages 1 to 32    a member each
 //   then             the regions with an intent, a bit each
-//   then             the content witness (content_witness.h)
+//   then             the content witness (common/core/content_witness.h): the places that
+//                    are spread over the device, and those that were written last
 //   then, a member   its stale map, a bit for each 64 KiB
 //
 // A page that is zeroes in both slots was never written; its first write is of both.
@@ -32,6 +33,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/core/content_witness.h"
 #include "common/core/dirty_bitmap.h"
 #include "common/format/allocation_map.h"
 
@@ -146,13 +148,18 @@ Member decode_member(const Payload& payload);
 Payload encode_bits(std::span<const std::uint64_t> words, std::uint64_t page);
 void decode_bits(const Payload& payload, std::uint64_t page, std::span<std::uint64_t> words);
 
+/// Page `page` (0: the spread places, 1: the recent ones) of the witness.
+Payload encode_witness(const ContentWitness& witness, std::uint64_t page);
+/// Throws Damaged.
+std::vector<WitnessPlace> decode_witness(const Payload& payload, std::uint64_t device_size);
+
 /// All that a copy says.
 struct Content {
     Root root;
     std::array<Member, most_members> members;
     std::vector<std::uint64_t> intents;  ///< words of 64 regions
     std::array<std::vector<std::uint64_t>, most_members> maps;  ///< empty: has none
-    std::array<Payload, Layout::witness_pages> witness{};
+    ContentWitness witness;
     bool has_intent(std::uint64_t region) const
     {
         return (intents[region / 64] >> region % 64 & 1) != 0;

@@ -178,6 +178,26 @@ NbdAttempt connect_nbd(const NbdTarget& target, bool allocation_depth, TimePoint
     return attempt;
 }
 
+bool read_nbd(nbd_handle* handle, std::vector<EarlyRead>& reads, TimePoint deadline)
+{
+    std::vector<std::int64_t> cookies;
+    for (const EarlyRead& read : reads) {
+        cookies.push_back(nbd_aio_pread(handle, read.content.memory.get(), read.content.size,
+                                        read.offset, NBD_NULL_COMPLETION, 0));
+    }
+    const Patience patience{deadline, -1, "no answer in time"};
+    if (!drive(handle, patience, [&] { return nbd_aio_in_flight(handle) == 0; }).empty()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < reads.size(); i++) {
+        const bool done =
+            cookies[i] > 0 &&
+            nbd_aio_command_completed(handle, static_cast<std::uint64_t>(cookies[i])) == 1;
+        reads[i].error = done ? 0 : EIO;
+    }
+    return true;
+}
+
 void disconnect_nbd(NbdHandle handle, TimePoint deadline)
 {
     nbd_handle* const h = handle.get();

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "common/device/early_read.h"
 #include "common/nbd/nbd_connection.h"
 #include "common/nbd/nbd_target.h"
 #include "common/nbd/server_process.h"
@@ -26,6 +28,11 @@ struct NbdAttempt {
 /// A command's server ends with the calling thread.
 NbdAttempt connect_nbd(const NbdTarget& target, bool allocation_depth, TimePoint deadline,
                        int cancel_fd);
+
+/// Reads over a connection that nobody else uses, on the calling thread.  False: not all
+/// was answered by `deadline`; then the connection can only be closed, and the buffers have
+/// to live until that.
+bool read_nbd(nbd_handle* handle, std::vector<EarlyRead>& reads, TimePoint deadline);
 
 /// Says good-bye to the server, so that it does not see an error, and closes.
 /// Waits for its answer until `deadline`.  Nothing may be in flight.

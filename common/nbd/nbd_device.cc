@@ -178,6 +178,11 @@ Progress NbdDevice::progress() const
     return link_->progress()->get();
 }
 
+bool NbdDevice::read_early(std::vector<EarlyRead>& reads, TimePoint deadline)
+{
+    return link_->read_early(reads, deadline);
+}
+
 void NbdDevice::start()
 {
     link_->start();
@@ -193,7 +198,7 @@ pid_t NbdDevice::server_pid() const
     return link_->server_pid();
 }
 
-std::shared_ptr<Device> open_nbd_child(const NbdTarget& target, const OpenOptions& options)
+std::shared_ptr<NbdDevice> open_nbd_child(const NbdTarget& target, const OpenOptions& options)
 {
     const auto timeout = options.timeout;
     const bool depth = options.allocation_depth;

@@ -3,8 +3,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/device/device.h"
+#include "common/device/early_read.h"
 #include "common/device/open_options.h"
 #include "common/nbd/nbd_connection.h"
 #include "common/nbd/nbd_operation.h"
@@ -45,6 +47,9 @@ public:
     void resume() override;
     Progress progress() const override;
 
+    /// See NbdLink::read_early().
+    bool read_early(std::vector<EarlyRead>& reads, TimePoint deadline);
+
     /// Waits for the first attempt to connect, at most the child's timeout.
     void start() override;
     void stop(std::chrono::milliseconds limit) override;
@@ -67,6 +72,6 @@ private:
 /// The connection to a URI is kept for start(), because there are servers that end
 /// with their first one (qemu-nbd without -t).  A command is started anew: its server
 /// ends with the thread that has started it.
-std::shared_ptr<Device> open_nbd_child(const NbdTarget& target, const OpenOptions& options);
+std::shared_ptr<NbdDevice> open_nbd_child(const NbdTarget& target, const OpenOptions& options);
 
 }  // namespace resilience

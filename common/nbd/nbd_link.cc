@@ -110,6 +110,21 @@ void NbdLink::run()
     changed_.notify_all();
 }
 
+bool NbdLink::read_early(std::vector<EarlyRead>& reads, TimePoint deadline)
+{
+    NbdHandle handle;
+    {
+        const std::lock_guard lock(mutex_);
+        handle = std::move(probed_);
+    }
+    if (!handle || !read_nbd(handle.get(), reads, deadline)) {
+        return false;  // it is closed; start() connects again
+    }
+    const std::lock_guard lock(mutex_);
+    probed_ = std::move(handle);
+    return true;
+}
+
 NbdAttempt NbdLink::connect()
 {
     NbdAttempt result;

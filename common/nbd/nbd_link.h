@@ -6,7 +6,9 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "common/device/early_read.h"
 #include "common/device/open_options.h"
 #include "common/nbd/nbd_connection.h"
 #include "common/nbd/nbd_connector.h"
@@ -34,6 +36,10 @@ public:
     void start();
     /// See Device::stop().
     void stop(std::chrono::milliseconds limit);
+
+    /// Before start(): reads over the connection of the probe.  False: there is none (any
+    /// more), or it did not answer by `deadline`.
+    bool read_early(std::vector<EarlyRead>& reads, TimePoint deadline);
 
     Link link() const;
     std::string link_error() const;

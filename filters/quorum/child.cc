@@ -351,6 +351,11 @@ void Child::lose_link()
     counters.links_lost++;
     differences_.forget_unread();
     distrust_unflushed();
+    if (unchecked_.exchange(false)) {
+        // It is missed all the same.  Nobody asks it: its link is not up.
+        const std::lock_guard lock(state_mutex_);
+        state_.store(ChildState::online, std::memory_order_release);
+    }
     apply(ChildEvent::link_lost, device_->link_error());
 }
 
@@ -388,15 +393,22 @@ void Child::housekeep(TimePoint now, bool needed)
     }
     if (link == Link::returned) {
         link_loss_noted_ = false;  // the next loss is a new one
-        if (!device_->may_be_as_before()) {
-            unknown = true;
-            distrust({0, stale_.size()});
-        }
+        as_before_ = device_->may_be_as_before();
+        to_compare_ = true;
+        check_.reset();
+        comparing_ = false;
         device_->resume();
     }
-    if (device_->link() == Link::up) {
-        apply(ChildEvent::answered);
+    if (foreign_ || device_->link() != Link::up || !is_the_one()) {
+        return;
     }
+    if (unchecked_.exchange(false)) {
+        // Nobody has missed it: no event.
+        const std::lock_guard lock(state_mutex_);
+        state_.store(ChildState::online, std::memory_order_release);
+        return;
+    }
+    apply(ChildEvent::answered);
 }
 
 }  // namespace resilience::quorum

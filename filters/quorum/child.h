@@ -22,6 +22,10 @@
 // whenever it wakes up.  A child that is not online comes back only when nothing
 // at all is in flight to it, or an old write could land on top of a copy.
 //
+// A child that comes back after its link was lost is compared with what the memory knows
+// of its content (WitnessCheck), if there is a memory.  One that differs is another disk, or
+// an old copy: it is *foreign*, and stays aside whatever it answers until accept().
+//
 // A child that is set aside again and again waits longer each time before it comes
 // back (Relapses); and what is asked of all children alike tells which are slow.
 
@@ -33,6 +37,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/core/child_state.h"
@@ -44,6 +49,8 @@
 #include "common/device/device.h"
 #include "common/thread/clock.h"
 #include "filters/quorum/differences.h"
+#include "filters/quorum/memory.h"
+#include "filters/quorum/witness_check.h"
 
 namespace resilience::quorum {
 
@@ -217,6 +224,33 @@ public:
     /// The caller holds the range since replay_begins().
     void replayed(ByteRange range, const Replaying& replaying);
 
+    // ---- is it the disk that we left?
+
+    using ForeignCallback = std::function<void(const Child&, const std::string& why)>;
+    /// What it is compared with; outlives it.  Set before use, like what follows.
+    void compare_with(const Memory& memory) { memory_ = &memory; }
+    /// Called when it turns out to be foreign, without locks.
+    void on_foreign(ForeignCallback callback) { on_foreign_ = std::move(callback); }
+    /// It is foreign, and aside, from the beginning.
+    void begin_foreign(std::string why);
+    /// It is away, and was not seen since it was left: when it comes it is believed only if
+    /// something proves that it is the same.
+    void begin_unseen() { unseen_ = true; }
+    /// It is there, and has to be compared before it is asked for anything.
+    void begin_unchecked();
+    /// It has not been compared yet, although it is there.
+    bool is_unchecked() const { return unchecked_.load(); }
+
+    /// It is there, and is being compared: it is asked for nothing else until all has been
+    /// answered, however long that takes.
+    bool comparing() const { return comparing_.load(); }
+
+    bool foreign() const { return foreign_.load(); }
+    /// Empty: it is not.
+    std::string why_foreign() const;
+    /// Somebody says that it is to be filled, whatever it holds.  The caller holds all.
+    void accept();
+
     // ---- memory
 
     /// Its place in the memory of the quorum; see Memory.  Set before use.
@@ -246,6 +280,8 @@ private:
     bool may_come_back(TimePoint now, bool needed);
     std::string note_fall();
     void lose_link();
+    bool is_the_one();
+    void judge(const WitnessFindings& findings);
     void believe(ByteRange range);
     void becomes_stale(ByteRange range, bool kept, Standing standing);
     void may_have_forgotten(const DirtyBitmap& kept, const DirtyBitmap& unkept);
@@ -264,7 +300,19 @@ private:
     std::atomic<ChildState> state_{ChildState::online};
     TimePoint rejoin_at_{};
     Relapses relapses_;  // under state_mutex_
-    bool link_loss_noted_ = false;  // housekeep()'s thread only
+    // housekeep()'s thread only, when it runs.
+    bool link_loss_noted_ = false;
+    bool to_compare_ = false;
+    bool as_before_ = true;  ///< while it is to be compared: Device::may_be_as_before()
+    bool unseen_ = false;
+    std::optional<WitnessCheck> check_;
+
+    std::atomic<bool> unchecked_{false};
+    std::atomic<bool> comparing_{false};
+    std::atomic<bool> foreign_{false};
+    std::string why_foreign_;  ///< under state_mutex_
+    ForeignCallback on_foreign_;
+    const Memory* memory_ = nullptr;
 
     std::atomic<int> owed_{0};
     std::atomic<bool> write_cut_off_{false};

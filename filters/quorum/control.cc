@@ -241,6 +241,12 @@ void Control::add_membership(CommandTable& table)
                {"content-equal", ArgumentType::boolean, false,
                 "its content is known to be equal: no resync"}},
               [this](const Json& arguments) { return child_add(arguments); });
+    table.add("child-accept",
+              "fill a foreign child (another disk than was left there); what it holds is lost",
+              {child_argument}, [this](const Json& arguments) {
+                  quorum_.accept_child(text(arguments, "child"));
+                  return Json::object();
+              });
     table.add("child-remove", "remove a child", {child_argument}, [this](const Json& arguments) {
         quorum_.remove_child(text(arguments, "child"));
         return Json::object();

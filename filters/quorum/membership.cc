@@ -35,6 +35,14 @@ constexpr std::chrono::milliseconds stop_limit{5000};
     refuse(blocked(command, {}, {&other, 1}).value_or("another child is being added or removed"));
 }
 
+void refuse_foreign(const Child& child)
+{
+    if (child.foreign()) {
+        refuse(fmt::format("Child '{0}' is foreign ({1}): child-accept child={0} has it filled",
+                           child.node_name(), child.why_foreign()));
+    }
+}
+
 /// Holds the one place for changes of membership.
 class OneAtATime {
 public:
@@ -147,7 +155,11 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
     }
     const OneAtATime change(membership_changes_);
     check_addition(child);
-    if (const std::string wrong = remember_new(child, child.member); !wrong.empty()) {
+    const std::optional<Returning> returning =
+        content_is_equal ? std::nullopt : recognise(child);
+    if (const std::string wrong = returning ? remember_again(child, *returning)
+                                            : remember_new(child, child.member);
+        !wrong.empty()) {
         refuse(wrong);
     }
     const std::string name = next_name();
@@ -156,17 +168,20 @@ std::string QuorumDevice::add_child(NewChild child, bool content_is_equal)
         added = make_child(child, name);
     } catch (const SetupError&) {
         give_back_name(name);
-        forget_member(child.member);
+        give_up_addition(child.member, returning.has_value());
         throw;
     }
-    if (!content_is_equal) {
+    if (!content_is_equal && !(returning && returning->proven)) {
         added->distrust({0, state_.size});
     }
     const RangeLock::Guard guard = state_.lock_all();
     if (!guard) {
         give_back_name(name);
-        forget_member(added->member);
+        give_up_addition(added->member, returning.has_value());
         refuse("the requests in flight did not end in time: try again");
+    }
+    if (returning && returning->proven) {
+        distrust_missing(*added);  // until now others may have been written
     }
     Children children = state_.children();
     children.push_back(added);
@@ -248,6 +263,12 @@ void QuorumDevice::settle_from(const std::string& source, ByteRange range)
     if (settler_.source()) {
         refuse("the members are being made equal to one already: wait until that has ended");
     }
+    if (memory_) {
+        // Whatever it holds is right from now on, whatever was left there.
+        if (const int error = memory_->forget_witness(range)) {
+            refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
+        }
+    }
     settler_.doubt(range, child);
 }
 
@@ -300,6 +321,7 @@ void QuorumDevice::assume_clean(const std::string& name)
     if (!child || !guard) {
         refuse("the requests in flight did not end in time: try again");
     }
+    refuse_foreign(*child);
     child->believe_all();
     child->resync_blocked = false;
 }
@@ -311,6 +333,7 @@ void QuorumDevice::make_stale(const std::string& name)
     if (!child || !guard) {
         refuse("the requests in flight did not end in time: try again");
     }
+    refuse_foreign(*child);
     if (state_.children().size() - 1 < state_.threshold()) {
         refuse(fmt::format("Without child '{}' fewer than {} children are left to copy from",
                            child->node_name(), state_.threshold()));

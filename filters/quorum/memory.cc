@@ -38,7 +38,8 @@ Memory::Memory(memoryfile::Content content, std::unique_ptr<MemoryStore> store,
     : layout_(content.root.device_size), store_(std::move(store)), patience_(patience),
       clock_(clock), marked_(layout_.device_size, layout_.region),
       durable_(layout_.device_size, layout_.region),
-      used_(layout_.device_size, layout_.region), content_(std::move(content))
+      used_(layout_.device_size, layout_.region), last_written_(layout_.regions),
+      content_(std::move(content))
 {
     content_.intents.resize(layout_.intent_words());
     for (std::uint64_t region = 0; region < layout_.regions; region++) {
@@ -57,6 +58,7 @@ void Memory::note_recorded(Place place, MemberState state)
 {
     current_[place] = state == MemberState::current;
     filling_[place] = state == MemberState::filling;
+    foreign_[place] = state == MemberState::foreign;
 }
 
 int Memory::begin()
@@ -74,6 +76,7 @@ int Memory::begin()
     for (std::uint64_t page = Layout::root; page < Layout::intents; page++) {
         mark_page(page);
     }
+    mark_witness();
     std::unique_lock lock(mutex_);
     if (const int error = commit(lock)) {
         return error;
@@ -100,6 +103,14 @@ std::vector<std::pair<Memory::Place, Member>> Memory::members() const
     return all;
 }
 
+memoryfile::Content Memory::content() const
+{
+    const std::lock_guard lock(mutex_);
+    memoryfile::Content content = content_;
+    content.intents = marked_.all_words();
+    return content;
+}
+
 // ---- writing
 
 memoryfile::Payload Memory::encode(std::uint64_t page) const
@@ -114,7 +125,7 @@ memoryfile::Payload Memory::encode(std::uint64_t page) const
         return memoryfile::encode_bits(marked_.all_words(), page - Layout::intents);
     }
     if (page < Layout::witness + Layout::witness_pages) {
-        return content_.witness[page - Layout::witness];
+        return memoryfile::encode_witness(content_.witness, page - Layout::witness);
     }
     const std::size_t place = (page - Layout::maps) / layout_.map_pages;
     return memoryfile::encode_bits(content_.maps[place], (page - Layout::maps) % layout_.map_pages);
@@ -218,6 +229,7 @@ int Memory::intend(ByteRange range)
     }
     // The order matters: clear_intents() first clears, and then looks at what is used.
     used_.set(range);
+    note_last_written(range);
     if (is_durable(range)) {
         return 0;
     }
@@ -282,7 +294,7 @@ int Memory::record_missing(const std::vector<std::pair<Place, MemberState>>& mem
     std::unique_lock lock(mutex_);
     for (const auto& [place, state] : members) {
         const MemberState now = content_.members[place].state;
-        if (now == MemberState::current ||
+        if (now == MemberState::current || state == MemberState::foreign ||
             (now == MemberState::behind && state == MemberState::filling)) {
             set_state(place, state);
         }

@@ -65,6 +65,8 @@ public:
     const memoryfile::Layout& layout() const { return layout_; }
     memoryfile::Root root() const;
     std::vector<std::pair<Place, memoryfile::Member>> members() const;
+    /// All of it, as it is at this moment.
+    memoryfile::Content content() const;
     MemoryStore& store() { return *store_; }
     const MemoryStore& store() const { return *store_; }
 
@@ -80,6 +82,7 @@ public:
     int record_missing(const std::vector<std::pair<Place, memoryfile::MemberState>>& members);
     bool is_recorded_current(Place place) const { return current_[place].load(); }
     bool is_recorded_filling(Place place) const { return filling_[place].load(); }
+    bool is_recorded_foreign(Place place) const { return foreign_[place].load(); }
 
     // ---- what is done in a while
 
@@ -95,11 +98,33 @@ public:
     /// waits for the requests that are under way there, has all members flush, and calls
     /// clear_intents() with them.
     std::vector<std::uint64_t> take_idle();
-    /// Clears those that still nobody has written to.
+    /// Clears those that still nobody has written to.  What is remembered of their content
+    /// must be right, and durable: see note_witness().
     void clear_intents(const std::vector<std::uint64_t>& regions);
+
+    // ---- the content witness: what counts is what is outside of regions with an intent
+
+    /// What was found at a place; nullopt: the members are not known to be equal there.
+    using Seen = std::pair<std::uint64_t, std::optional<ContentDigest>>;
+
+    /// The places to look at, in these regions, before their intents are cleared: offsets.
+    std::vector<std::uint64_t> witness_due(const std::vector<std::uint64_t>& regions) const;
+    /// Spread places of which nothing is known, from this offset on, at most so many; not
+    /// where somebody may be writing.
+    std::vector<std::uint64_t> witness_missing(std::uint64_t from, std::size_t most) const;
+    /// From now on this is known of these places, durably.  0, EIO or ESTALE.
+    int note_witness(const std::vector<Seen>& seen);
+    /// Nothing is known of what is there, durably: somebody says what is to be there.
+    int forget_witness(ByteRange range);
+    /// What a member that is current must have.
+    std::vector<WitnessPlace> comparable_places() const;
+    /// How many places are known.
+    std::size_t witnessed() const;
+
     /// Whether any member, away or not, is not current.
     bool anybody_behind() const;
     bool has_intent(ByteRange range) const { return marked_.any(range); }
+    const DirtyBitmap& intents() const { return marked_; }
     /// Bytes of regions with an intent.
     std::uint64_t intended_bytes() const { return marked_.marked_bytes(); }
     /// Writes what has to be written, mends lost copies, and looks whether the memory is
@@ -117,6 +142,8 @@ private:
     void note_recorded(Place place, memoryfile::MemberState state);
     void set_state(Place place, memoryfile::MemberState state);
     void mark_page(std::uint64_t page) { dirty_.insert(page); }
+    void mark_witness();
+    void note_last_written(ByteRange range);
 
     const memoryfile::Layout layout_;
     const std::unique_ptr<MemoryStore> store_;
@@ -128,6 +155,9 @@ private:
     /// False only when that is on the copies.
     std::array<std::atomic<bool>, memoryfile::most_members> current_{};
     std::array<std::atomic<bool>, memoryfile::most_members> filling_{};  ///< likewise, if true
+    std::array<std::atomic<bool>, memoryfile::most_members> foreign_{};  ///< likewise, if true
+    /// Of each region: the block that was written last, counted from 1; 0: none by us.
+    std::vector<std::atomic<std::uint64_t>> last_written_;
 
     mutable std::mutex mutex_;  ///< what follows
     std::condition_variable done_or_idle_;

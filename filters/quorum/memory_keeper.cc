@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "filters/quorum/answers.h"
 #include "filters/quorum/write.h"
 
 namespace resilience::quorum {
@@ -14,6 +15,10 @@ namespace {
 constexpr std::chrono::seconds interval{1};
 /// Regions that nobody has written to for as long may lose their intent.
 constexpr std::chrono::seconds idle_interval{3};
+/// Places of the witness that are looked at for the first time, in each interval.
+constexpr std::size_t most_looks = 32;
+/// Those that could not be learned are tried again after this.
+constexpr std::chrono::seconds look_interval{60};
 
 }  // namespace
 
@@ -31,7 +36,11 @@ int record_missing(State& state, const Children& not_flushed)
         if (child.member == no_member) {
             return;
         }
-        if (child.unknown && !memory->is_recorded_filling(child.member)) {
+        if (child.foreign()) {
+            if (!memory->is_recorded_foreign(child.member)) {
+                missing.emplace_back(child.member, memoryfile::MemberState::foreign);
+            }
+        } else if (child.unknown && !memory->is_recorded_filling(child.member)) {
             missing.emplace_back(child.member, memoryfile::MemberState::filling);
         } else if (memory->is_recorded_current(child.member)) {
             missing.emplace_back(child.member, memoryfile::MemberState::behind);
@@ -86,7 +95,63 @@ void MemoryKeeper::clear_idle(Memory& memory)
         }
     }
     if (flush_everybody(state_)) {
-        memory.clear_intents(idle);
+        if (take_witness(memory, memory.witness_due(idle))) {
+            memory.clear_intents(idle);
+        }
+    }
+}
+
+/// nullopt unless all that may be believed there, enough of them, have the same; or if
+/// somebody writes there just now.
+std::optional<ContentDigest> MemoryKeeper::digest_at(std::uint64_t offset)
+{
+    const ByteRange place{offset, offset + witness_block};
+    const RangeLock::Guard guard = state_.try_lock(place, LockMode::shared);
+    if (!guard || settler_.unsettled(place)) {
+        return std::nullopt;
+    }
+    Children voters = state_.voters(place);
+    if (voters.empty() || voters.size() < state_.threshold()) {
+        return std::nullopt;
+    }
+    Answers answers(std::move(voters), place);
+    answers.read_separately(state_.clock);
+    std::optional<ContentDigest> digest;
+    for (const Answer& answer : answers.list()) {
+        if (answer.error != 0) {
+            return std::nullopt;
+        }
+        const ContentDigest found = digest_of(answer.data.span());
+        if (digest && *digest != found) {
+            return std::nullopt;
+        }
+        digest = found;
+    }
+    return digest;
+}
+
+/// Returns whether what is remembered of these places is right now, and durable.
+bool MemoryKeeper::take_witness(Memory& memory, const std::vector<std::uint64_t>& offsets)
+{
+    std::vector<Memory::Seen> seen;
+    for (const std::uint64_t offset : offsets) {
+        if (state_.ending) {
+            return false;  // what fails now says nothing
+        }
+        seen.emplace_back(offset, digest_at(offset));
+    }
+    return memory.note_witness(seen) == 0;
+}
+
+/// Learns places of which nothing is known yet: a few at a time, for the sake of clients.
+void MemoryKeeper::look_around(Memory& memory)
+{
+    const std::vector<std::uint64_t> offsets = memory.witness_missing(look_from_, most_looks);
+    look_from_ = offsets.empty() ? 0 : offsets.back() + witness_block;
+    if (offsets.empty()) {
+        next_look_ = state_.clock.now() + look_interval;
+    } else {
+        take_witness(memory, offsets);
     }
 }
 
@@ -110,6 +175,9 @@ void MemoryKeeper::step()
     if (now >= next_clear_ && memory->intended_bytes() != 0) {
         next_clear_ = now + idle_interval;
         clear_idle(*memory);
+    }
+    if (now >= next_look_) {
+        look_around(*memory);
     }
     memory->settle();
 }

@@ -4,8 +4,11 @@
 // Between the requests and the memory: what has to be remembered of the children at this
 // moment, and what is done about it in a while.
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "common/core/content_witness.h"
 #include "common/thread/clock.h"
 #include "filters/quorum/memory.h"
 #include "filters/quorum/settle.h"
@@ -31,11 +34,16 @@ private:
     void note_maps(Memory& memory);
     bool wants_flush(const Memory& memory) const;
     void clear_idle(Memory& memory);
+    std::optional<ContentDigest> digest_at(std::uint64_t offset);
+    bool take_witness(Memory& memory, const std::vector<std::uint64_t>& offsets);
+    void look_around(Memory& memory);
 
     State& state_;
     const Settler& settler_;
     TimePoint next_{};
     TimePoint next_clear_{};
+    TimePoint next_look_{};
+    std::uint64_t look_from_ = 0;  ///< offset
 };
 
 }  // namespace resilience::quorum

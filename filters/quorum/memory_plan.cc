@@ -7,6 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "filters/quorum/options.h"
+#include "filters/quorum/witness_check.h"
+
 namespace resilience::quorum {
 
 using memoryfile::Content;
@@ -103,6 +106,9 @@ std::string list(const std::vector<Candidate>& candidates, const Plan& plan, con
             line += "is new";
         } else if (role.state == MemberState::current) {
             line += "is current";
+        } else if (candidates[i].seen.differs()) {
+            line += fmt::format("is foreign, another disk or an old copy: {}",
+                                in_words(candidates[i].seen));
         } else {
             line += fmt::format("is {} since {}", to_string(role.state), time_text(member.since));
         }
@@ -124,6 +130,42 @@ std::string list(const std::vector<Candidate>& candidates, const Plan& plan, con
     return text;
 }
 
+/// The memory is what differs: all that should be as it says differ from it, in the same
+/// places and in the same way.
+bool is_memory_odd(const std::vector<Candidate>& candidates, const Plan& plan,
+                   const Content& memory)
+{
+    const WitnessFindings* first = nullptr;
+    std::size_t alike = 0;
+    for (std::size_t i = 0; i < candidates.size(); i++) {
+        const Role& role = plan.roles[i];
+        const WitnessFindings& seen = candidates[i].seen;
+        if (role.is_new || role.wholly_stale || !candidates[i].present ||
+            memory.members[role.place].state != MemberState::current) {
+            continue;
+        }
+        first = first == nullptr ? &seen : first;
+        if (!seen.differs() || seen.differing != first->differing) {
+            return false;
+        }
+        alike++;
+    }
+    return alike > 1;
+}
+
+std::string odd_memory(const std::vector<Candidate>& candidates)
+{
+    const auto one = std::ranges::find_if(
+        candidates, [](const Candidate& candidate) { return candidate.seen.differs(); });
+    return fmt::format(
+        "the members that are there differ from the memory in the same way, and are equal as far as "
+        "that can be told ({}).  So it is the memory that is old (restored from a backup?), or all "
+        "of them are.  Nothing was changed.  Bring the newest memory, or the newest disks, back; or "
+        "give quorum-force-start=NAME, and the content of that one child is the truth and replaces "
+        "that of all others",
+        in_words(one->seen));
+}
+
 std::optional<std::size_t> free_place(const Content& memory, const std::vector<Role>& taken)
 {
     for (std::size_t place = 0; place < memoryfile::most_members; place++) {
@@ -136,6 +178,34 @@ std::optional<std::size_t> free_place(const Content& memory, const std::vector<R
 }
 
 }  // namespace
+
+std::shared_ptr<DirtyBitmap> missing_of(const Content& memory, const Role& role)
+{
+    const std::uint64_t size = memory.root.device_size;
+    const bool has_map = memory.members[role.place].has_map;
+    if (role.state == MemberState::current) {
+        return nullptr;
+    }
+    auto missing = std::make_shared<DirtyBitmap>(size, stale_granularity);
+    if (role.wholly_stale || role.state == MemberState::foreign ||
+        (role.state == MemberState::filling && !has_map)) {
+        missing->set_all();
+        return missing;
+    }
+    const memoryfile::Layout layout(size);
+    for (std::uint64_t region = 0; region < layout.regions; region++) {
+        if (memory.has_intent(region)) {
+            missing->set(layout.range_of(region));
+        }
+    }
+    const auto& map = memory.maps[role.place];
+    for (std::uint64_t granule = 0; granule < map.size() * 64; granule++) {
+        if ((map[granule / 64] >> granule % 64 & 1) != 0) {
+            missing->set({granule * stale_granularity, (granule + 1) * stale_granularity});
+        }
+    }
+    return missing;
+}
 
 std::vector<std::optional<std::size_t>> match_members(const Content& memory,
                                                       const std::vector<Candidate>& candidates)
@@ -189,7 +259,12 @@ Plan plan_start(const Content* memory, const std::vector<Candidate>& candidates,
             // content was moved along nobody knows.
             const bool moved =
                 member.spec != candidates[i].spec || candidates[i].spec == unknown_spec;
-            role = {*matched[i], moved ? MemberState::filling : member.state, false, moved};
+            const bool differs = candidates[i].present && candidates[i].seen.differs();
+            role = {*matched[i],
+                    moved     ? MemberState::filling
+                    : differs ? MemberState::foreign
+                              : member.state,
+                    false, moved};
         } else {
             const auto place = free_place(*memory, taken);
             if (!place) {
@@ -222,11 +297,14 @@ Plan plan_start(const Content* memory, const std::vector<Candidate>& candidates,
         }
         return plan;
     }
+    if (is_memory_odd(candidates, plan, *memory)) {
+        return refuse(odd_memory(candidates));
+    }
     if (current < wishes.threshold) {
         return refuse(fmt::format(
             "{} of the members that are there are current, and {} are needed (quorum-threshold): "
-            "{}.  Bring the missing ones back; or give quorum-force-start=NAME, and the content "
-            "of that one child is the truth and replaces that of all others",
+            "{}.  Bring the missing ones, or the right disks, back; or give quorum-force-start=NAME, "
+            "and the content of that one child is the truth and replaces that of all others",
             current, wishes.threshold, list(candidates, plan, *memory)));
     }
     return plan;

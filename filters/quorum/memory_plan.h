@@ -12,10 +12,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/core/content_witness.h"
+#include "common/core/dirty_bitmap.h"
 #include "common/format/quorum_memory.h"
 
 namespace resilience::quorum {
@@ -30,6 +33,8 @@ struct Candidate {
     std::string label;    ///< for people: the name, or the SPEC as it was given
     bool present = true;  ///< it could be opened
     std::string missing;  ///< why not
+    /// What a comparison with the memory's witness has found; nothing: none was possible.
+    WitnessFindings seen = {};
 };
 
 /// What is taken for true when a set is made.
@@ -64,6 +69,9 @@ struct Plan {
 /// `memory` null: a new set.  Pure.
 Plan plan_start(const memoryfile::Content* memory, const std::vector<Candidate>& candidates,
                 const Wishes& wishes);
+
+/// What a member misses, by the memory; null: nothing.
+std::shared_ptr<DirtyBitmap> missing_of(const memoryfile::Content& memory, const Role& role);
 
 /// Which members the candidates are: by name, then by SPEC.  nullopt: a new one.
 std::vector<std::optional<std::size_t>> match_members(

@@ -66,6 +66,7 @@ private:
         std::shared_ptr<Device> device;  ///< null: it is not there
         std::string missing;             ///< why
         std::string label;               ///< for people
+        bool unchecked = false;          ///< it has to be compared with the witness yet
     };
 
     void set_memory(const Given& given);
@@ -84,6 +85,8 @@ private:
     std::vector<NewChild> open_remembered(std::shared_ptr<Device> next);
     std::string path_of(const ChildParameters& child) const;
     std::vector<Candidate> candidates(const std::vector<Found>& found) const;
+    void compare(const memoryfile::Content& memory, std::vector<Candidate>& candidates,
+                 std::vector<Found>& found) const;
     std::shared_ptr<Device> away(const ChildParameters& child, const Found& found,
                                  const Device& peer) const;
     NewChild new_child(const ChildParameters& child, std::shared_ptr<Device> device) const;

@@ -11,7 +11,9 @@
 
 #include "common/child/lasting_device.h"
 #include "common/core/log.h"
+#include "common/device/early_read.h"
 #include "filters/quorum/module.h"
+#include "filters/quorum/witness_check.h"
 
 namespace resilience::quorum {
 
@@ -22,43 +24,6 @@ using memoryfile::MemberState;
 namespace {
 
 constexpr std::string_view fill_from = "fill-from:";
-
-using Missing = std::shared_ptr<DirtyBitmap>;
-
-Missing everything(std::uint64_t size)
-{
-    auto missing = std::make_shared<DirtyBitmap>(size, stale_granularity);
-    missing->set_all();
-    return missing;
-}
-
-/// What a member misses, by the memory; null: nothing.
-Missing missing_of(const Content& memory, const Role& role)
-{
-    const std::uint64_t size = memory.root.device_size;
-    const bool has_map = memory.members[role.place].has_map;
-    if (role.state == MemberState::current) {
-        return nullptr;
-    }
-    if (role.wholly_stale || role.state == MemberState::foreign ||
-        (role.state == MemberState::filling && !has_map)) {
-        return everything(size);
-    }
-    auto missing = std::make_shared<DirtyBitmap>(size, stale_granularity);
-    const memoryfile::Layout layout(size);
-    for (std::uint64_t region = 0; region < layout.regions; region++) {
-        if (memory.has_intent(region)) {
-            missing->set(layout.range_of(region));
-        }
-    }
-    const auto& map = memory.maps[role.place];
-    for (std::uint64_t granule = 0; granule < map.size() * 64; granule++) {
-        if ((map[granule / 64] >> granule % 64 & 1) != 0) {
-            missing->set({granule * stale_granularity, (granule + 1) * stale_granularity});
-        }
-    }
-    return missing;
-}
 
 Content new_content(std::uint64_t size)
 {
@@ -189,6 +154,38 @@ std::vector<Candidate> QuorumModule::candidates(const std::vector<Found>& found)
     return all;
 }
 
+/// Looks at what the members that are there hold.  A server that a command starts, and a
+/// plugin below, cannot be asked before this server is there: they are compared then.
+void QuorumModule::compare(const Content& memory, std::vector<Candidate>& candidates,
+                           std::vector<Found>& found) const
+{
+    const auto matched = match_members(memory, candidates);
+    for (std::size_t i = 0; i < found.size(); i++) {
+        const bool known = matched[i] && found[i].device &&
+                           found[i].device->size() == memory.root.device_size &&
+                           memory.members[*matched[i]].spec == candidates[i].spec;
+        const std::vector<WitnessPlace> places =
+            known ? comparable_places(memory, *matched[i]) : std::vector<WitnessPlace>{};
+        if (places.empty()) {
+            continue;
+        }
+        std::vector<EarlyRead> reads;
+        for (const WitnessPlace& place : places) {
+            reads.push_back({place.offset, take_buffer(witness_block)});
+        }
+        const auto device = std::dynamic_pointer_cast<LastingDevice>(found[i].device);
+        const auto patience =
+            memory_parameters_.start_timeout.value_or(timeout_of(children_[i]));
+        found[i].unchecked =
+            !device || !device->read_early(reads, real_clock().now() + patience);
+        for (std::size_t r = 0; !found[i].unchecked && r < reads.size(); r++) {
+            if (reads[r].error == 0) {
+                candidates[i].seen.add(places[r], reads[r].content.span());
+            }
+        }
+    }
+}
+
 /// One that is away; what its peers are it is expected to be.
 std::shared_ptr<Device> QuorumModule::away(const ChildParameters& child, const Found& found,
                                            const Device& peer) const
@@ -219,7 +216,10 @@ std::vector<NewChild> QuorumModule::open_remembered(std::shared_ptr<Device> next
     wishes.threshold = options_.threshold;
     found_memory_ = std::make_unique<FoundMemory>(std::move(places), options_.timeout,
                                                   !wishes.force_start.empty());
-    const std::vector<Candidate> all = candidates(found);
+    std::vector<Candidate> all = candidates(found);
+    if (found_memory_->content() != nullptr && wishes.force_start.empty()) {
+        compare(*found_memory_->content(), all, found);
+    }
     const Plan plan = plan_start(found_memory_->content(), all, wishes);
     if (!plan.refusal.empty()) {
         throw SetupError(plan.refusal + found_memory_->where());
@@ -232,8 +232,16 @@ std::vector<NewChild> QuorumModule::open_remembered(std::shared_ptr<Device> next
         opened.push_back(new_child(children_[i], there ? found[i].device
                                                        : away(children_[i], found[i], *peer->device)));
         opened.back().spec = all[i].spec;
+        opened.back().unseen = !there;
+        opened.back().unchecked = found[i].unchecked;
+        if (plan.roles[i].state == MemberState::foreign) {
+            opened.back().foreign = all[i].seen.differs() ? in_words(all[i].seen)
+                                                          : "it was found to be so before this start";
+        }
         if (nowhere && plan.roles[i].state != MemberState::current) {
-            opened.back().missing = everything(peer->device->size());
+            auto missing = std::make_shared<DirtyBitmap>(peer->device->size(), stale_granularity);
+            missing->set_all();
+            opened.back().missing = std::move(missing);
         }
     }
     if (plan.source) {
@@ -255,6 +263,9 @@ Content QuorumModule::first_content(const Plan& plan, const std::vector<Candidat
     const Content* const known = found_memory_->content();
     Content content = known != nullptr ? *known : new_content(children[0].device->size());
     const Content before = content;
+    if (plan.source) {
+        content.witness = {};  // of before
+    }
     content.root.threshold = static_cast<std::uint32_t>(options_.threshold);
     for (std::size_t i = 0; i < children.size(); i++) {
         const Role& role = plan.roles[i];

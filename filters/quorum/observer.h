@@ -62,6 +62,8 @@ public:
     virtual void resync_completed(const Child&, std::uint64_t /*bytes*/) {}
     /// A range could not be copied, because too few other children agree on it.
     virtual void resync_blocked(const Child&, ByteRange) {}
+    /// It is not the disk that was left there, and is not used.
+    virtual void foreign(const Child&, const std::string& /*why*/) {}
     virtual void child_added(const Child&) {}
     virtual void child_removed(const Child&) {}
     /// Another server has taken the set over: this one serves nothing any more.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::chrono::milliseconds housekeeping_interval{50};
 constexpr std::chrono::milliseconds idle_interval{100};
+constexpr std::chrono::milliseconds check_interval{5};
 constexpr std::chrono::milliseconds shortest_goodbye{100};
 constexpr std::chrono::seconds retry_flush_after{1};
 
@@ -110,6 +112,19 @@ ChildPtr QuorumDevice::make_child(const NewChild& child, std::string name)
     if (child.missing) {
         for_each_marked(*child.missing, [&](ByteRange range) { made->distrust(range); });
     }
+    if (memory_) {
+        made->compare_with(*memory_);
+    }
+    if (!child.foreign.empty()) {
+        made->begin_foreign(child.foreign);
+    } else if (child.unchecked) {
+        made->begin_unchecked();
+    } else if (child.unseen) {
+        made->begin_unseen();
+    }
+    made->on_foreign([this](const Child& changed, const std::string& why) {
+        observer_.foreign(changed, why);
+    });
     made->on_state_change([this](const Child& changed, ChildState from, ChildState to,
                                  const std::string& reason) {
         observer_.state_changed(changed, from, to, reason);
@@ -204,12 +219,32 @@ void QuorumDevice::start()
     for (const ChildPtr& child : state_.snapshot()) {
         child->device().start();
     }
-    housekeep();
+    for (const ChildPtr& child : state_.snapshot()) {
+        if (child->foreign()) {
+            observer_.foreign(*child, child->why_foreign());
+        }
+    }
+    check_children();
     housekeeper_.start();
     if (background_) {
         worker_.start();
         // At once: where clients write all the time, a range that waits is overwritten.
         state_.on_heal([this] { worker_.wake(); });
+    }
+}
+
+/// A client that comes at once is not told that too few are there, while they are being
+/// compared.
+void QuorumDevice::check_children()
+{
+    housekeep();
+    for (const ChildPtr& child : state_.snapshot()) {
+        const TimePoint deadline = state_.clock.now() + child->timeout();
+        while (child->is_unchecked() && !child->foreign() && child->device().link() == Link::up &&
+               state_.clock.now() < deadline) {
+            std::this_thread::sleep_for(check_interval);
+            housekeep();
+        }
     }
 }
 
@@ -238,6 +273,9 @@ void QuorumDevice::remember(std::unique_ptr<Memory> memory)
 {
     memory_ = std::move(memory);
     state_.memory = memory_.get();
+    for (const ChildPtr& child : state_.snapshot()) {
+        child->compare_with(*memory_);
+    }
     const memoryfile::Layout& layout = memory_->layout();
     for (std::uint64_t region = 0; region < layout.regions; region++) {
         if (memory_->has_intent(layout.range_of(region))) {

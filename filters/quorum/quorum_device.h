@@ -13,7 +13,7 @@
 //   extents.cc                     block status          child.h    one replica
 //   blocks.cc                      sector by sector      state.h    what they share
 //   resync.cc                      copying
-//   membership.cc                  adding and removing children
+//   membership*.cc                 adding and removing children
 //   memory.h, memory_keeper.h      what outlives the server
 //   settle.cc                      where members may rightly differ
 //
@@ -47,6 +47,9 @@ struct NewChild {
     std::vector<std::string> storage = {};  ///< by storage_identity(), as far as known
     std::string spec = {};                  ///< for the memory; see member_spec()
     std::size_t member = no_member;         ///< its place in the memory
+    std::string foreign = {};   ///< why it is not to be used; empty: it is
+    bool unseen = false;        ///< see Child::begin_unseen()
+    bool unchecked = false;     ///< see Child::begin_unchecked()
     /// What it is known to miss; null: nothing.
     std::shared_ptr<const DirtyBitmap> missing = {};
 };
@@ -101,6 +104,8 @@ public:
     /// Believes all that the child holds: the way out when too few children are
     /// current to copy from, and a person knows that nothing is missing.
     void assume_clean(const std::string& name);
+    /// A foreign child is to be filled, whatever it holds.
+    void accept_child(const std::string& name);
     /// The child with this name or node name, or null.
     ChildPtr find_child(const std::string& name) const;
     /// Throws if something that goes on forbids the command (see op_blockers.h).
@@ -115,6 +120,7 @@ public:
 
 private:
     bool flush_in_background();
+    void check_children();
     int read(Request& request);
     int read_as_one(Request& request);
     int read_in_parts(Request& request);
@@ -127,6 +133,15 @@ private:
     void forget_member(std::size_t member);
     std::optional<std::size_t> find_away(const std::string& name) const;
     std::string remember_new(const NewChild& child, std::size_t& member);
+    /// A member that was away and is added again; `proven`: it is the disk that was left.
+    struct Returning {
+        std::size_t member;
+        bool proven;
+    };
+    std::optional<Returning> recognise(NewChild& child) const;
+    std::string remember_again(NewChild& child, const Returning& returning);
+    void give_up_addition(std::size_t member, bool was_known);
+    void distrust_missing(Child& child) const;
     std::optional<TimePoint> housekeeping_turn();
     std::optional<TimePoint> work_turn();
 

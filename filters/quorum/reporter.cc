@@ -83,6 +83,10 @@ std::string child_in_words(const std::string& event, const Json& data)
         return fmt::format("{}: the resync cannot copy{}: too few other children agree on it",
                            child, where(data));
     }
+    if (event == "QUORUM_CHILD_FOREIGN") {
+        return fmt::format("{}: foreign: {}; it is not used until somebody says child-accept", child,
+                           data["reason"].get<std::string>());
+    }
     return child + (event == "QUORUM_CHILD_ADDED" ? " has been added" : " has been removed");
 }
 
@@ -115,6 +119,7 @@ log::Level level_of(const Event& event)
         return log::Level::error;
     }
     const bool worse = event.name == "QUORUM_RESYNC_BLOCKED" ||
+                       event.name == "QUORUM_CHILD_FOREIGN" ||
                        (event.name == "QUORUM_CHILD_SPEED" && event.data["slow"] == true) ||
                        (event.name == "QUORUM_CHILD_STATE" &&
                         event.data["to"] != to_string(ChildState::online));
@@ -225,6 +230,13 @@ void Reporter::resync_blocked(const Child& child, ByteRange range)
     Json data = child_data(child);
     add_sectors(data, range);
     bus_.emit("QUORUM_RESYNC_BLOCKED", std::move(data));
+}
+
+void Reporter::foreign(const Child& child, const std::string& why)
+{
+    Json data = child_data(child);
+    data["reason"] = why;
+    bus_.emit("QUORUM_CHILD_FOREIGN", std::move(data));
 }
 
 void Reporter::child_added(const Child& child)

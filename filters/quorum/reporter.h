@@ -27,6 +27,7 @@ public:
     void resync_started(const Child& child, std::uint64_t bytes) override;
     void resync_completed(const Child& child, std::uint64_t bytes) override;
     void resync_blocked(const Child& child, ByteRange range) override;
+    void foreign(const Child& child, const std::string& why) override;
     void child_added(const Child& child) override;
     void child_removed(const Child& child) override;
     void fenced() override;

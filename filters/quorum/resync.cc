@@ -51,6 +51,10 @@ ResyncStatus resync_status(const Child& child)
     status.child = child.node_name();
     status.remaining = child.stale().marked_bytes();
     status.total = std::max(child.resync_total.load(), status.remaining);
+    if (child.foreign()) {
+        status.state = "foreign";
+        return status;
+    }
     // Where nothing is missing but the child, nobody else would tell.  Then what a
     // person has said: it holds for what will be missed, too.
     if (status.total == 0 && !child.online()) {

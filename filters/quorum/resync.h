@@ -35,6 +35,7 @@ namespace resilience::quorum {
 struct ResyncStatus {
     std::string child;
     /// paused, cancelled: nothing will be copied, also if nothing is stale yet;
+    /// foreign: somebody has to accept it first;
     /// idle: nothing is stale; differs: nothing is, and yet it is known to be wrong
     /// somewhere; running; waiting: the child is not online, and may miss nothing;
     /// blocked: too few others agree on what is left.

@@ -81,7 +81,7 @@ Json describe(const Child& child, TimePoint now)
         {"child", child.name()},
         {"node-name", child.node_name()},
         {"spec", child.device().describe()},
-        {"state", std::string(to_string(child.state()))},
+        {"state", child.foreign() ? "foreign" : std::string(to_string(child.state()))},
         {"link", std::string(to_string(child.device().link()))},
         {"stale-bytes", child.stale().marked_bytes()},
         {"differing-bytes", differing_bytes(child)},
@@ -100,6 +100,9 @@ Json describe(const Child& child, TimePoint now)
     if (!error.empty()) {
         result["link-error"] = error;
     }
+    if (child.foreign()) {
+        result["foreign"] = child.why_foreign();
+    }
     result["counters"] = counters_of(child);
     return result;
 }
@@ -110,6 +113,8 @@ std::string absence_of(const Child& child, TimePoint now)
     if (child.device().link() != Link::up) {
         const std::string error = child.device().link_error();
         why = error.empty() ? "its connection is lost" : error;
+    } else if (child.comparing()) {
+        why = "it is being compared with what was left there, and has not answered all of it yet";
     } else if (child.owed() > 0) {
         why = fmt::format("it does not answer, and owes {} answers", child.owed());
     } else {
@@ -145,6 +150,7 @@ MemberFacts facts_of(const Child& child, const Children& all, const QuorumDevice
     if (!facts.online) {
         facts.absence = absence_of(child, quorum.now());
     }
+    facts.foreign = child.why_foreign();
     facts.stale_bytes = child.stale().marked_bytes();
     facts.differing_bytes = differing_bytes(child);
     const Memory* const memory = quorum.memory();
@@ -181,6 +187,7 @@ Json memory_of(const QuorumDevice& quorum)
             {"good-copies", memory->store().good()},
             {"needed-copies", memory->store().needed()},
             {"intended-bytes", memory->intended_bytes()},
+            {"witness-places", memory->witnessed()},
             {"fenced", memory->fenced()},
             {"members", members}};
 }
@@ -232,10 +239,12 @@ Json query_status(const QuorumDevice& quorum)
     std::size_t current = 0;
     std::size_t slow = 0;
     std::size_t paused = 0;
+    std::size_t foreign = 0;
     int owed = 0;
     for (const MemberFacts& member : facts.members) {
         current += member.online && member.stale_bytes == 0;
         paused += member.paused || member.cancelled;
+        foreign += !member.foreign.empty();
     }
     for (const ChildPtr& child : quorum.children()) {
         slow += child->reading.slow || child->writing.slow;
@@ -255,6 +264,7 @@ Json query_status(const QuorumDevice& quorum)
             {"children", facts.members.size()},
             {"children-online", std::ranges::count(facts.members, true, &MemberFacts::online)},
             {"children-current", current},
+            {"children-foreign", foreign},
             {"children-slow", slow},
             {"children-paused", paused},
             {"owed-answers", owed},

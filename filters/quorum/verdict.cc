@@ -25,6 +25,17 @@ Trouble missing(const MemberFacts& member)
                         member.name)};
 }
 
+Trouble foreign(const MemberFacts& member)
+{
+    return {Word::degraded,
+            fmt::format("'{}' is foreign, another disk or an old copy, and not used: {}", member.name,
+                        member.foreign),
+            fmt::format("look whether it is the right disk; nbdctl SOCKET child-accept child={0} has "
+                        "it filled, and what it holds is lost; or child-add another one, then "
+                        "child-remove child={0}",
+                        member.name)};
+}
+
 Trouble not_copied(const MemberFacts& member)
 {
     const std::string what = fmt::format("'{}' misses {} bytes", member.name, member.stale_bytes);
@@ -141,6 +152,10 @@ std::string_view to_string(Word word)
 std::vector<Trouble> troubles_of(const MemberFacts& member, bool heals)
 {
     std::vector<Trouble> found;
+    if (!member.foreign.empty()) {
+        found.push_back(foreign(member));
+        return found;
+    }
     if (!member.online) {
         found.push_back(missing(member));
     }

@@ -36,6 +36,7 @@ struct MemberFacts {
     std::string name;
     bool online = true;
     std::string absence{};              ///< why it is not online
+    std::string foreign{};              ///< why it is not the disk that was left; empty: it is
     std::uint64_t stale_bytes = 0;      ///< that it misses
     std::uint64_t differing_bytes = 0;  ///< where it is wrong or unreadable, and not stale
     bool unrecorded = false;            ///< the memory does not call it current

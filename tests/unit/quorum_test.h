@@ -91,6 +91,10 @@ public:
     {
         note("resynced " + child.name());
     }
+    void foreign(const Child& child, const std::string&) override
+    {
+        note("foreign " + child.name());
+    }
     int count(const std::string& line) const
     {
         const std::lock_guard lock(mutex_);

@@ -412,6 +412,50 @@ TEST_CASE("a server of another size stays away")
     CHECK(device->link() == Link::down);
 }
 
+TEST_CASE("what it holds can be read before it is started, and then it serves")
+{
+    const TemporaryFolder folder;
+    Bytes data(mebibyte, std::byte{7});
+    make_file(folder / "f", data);
+    Nbdkit server(folder / "s", {"pattern", "1M"});
+    const auto reads = [] {
+        return std::vector<resilience::EarlyRead>{{4096, resilience::take_buffer(4096)},
+                                                  {mebibyte - 4096, resilience::take_buffer(4096)}};
+    };
+    OpenOptions how;
+    how.writable = false;
+    const auto soon = [] { return resilience::real_clock().now() + 10s; };
+    for (const std::string& spec : {folder / "f", server.uri()}) {
+        LastingDevice device(spec_of(spec), how);
+        auto found = reads();
+        REQUIRE(device.read_early(found, soon()));
+        for (const resilience::EarlyRead& read : found) {
+            CHECK(read.error == 0);
+            const bool is_file = spec == folder / "f";
+            const auto byte = [&](std::size_t i) { return read.content.span()[i]; };
+            CHECK(byte(6) == (is_file ? std::byte{7} : std::byte(read.offset >> 8)));
+        }
+        device.start();
+        CHECK(device.link() == Link::up);
+        Bytes buffer(512);
+        auto request = simple(Op::read, 0, 512);
+        request.into = buffer;
+        CHECK(device.execute(request) == 0);
+    }
+    // What is not there before start(), and what is away.
+    auto found = reads();
+    CHECK_FALSE(LastingDevice(spec_of("[ nbdkit memory 1M ]"), {}).read_early(found, soon()));
+    LastingDevice missing(spec_of(folder / "none"), {}, expected(), "no route");
+    CHECK_FALSE(missing.read_early(found, soon()));
+    // A frozen server: it is connected to again when it is started.
+    LastingDevice frozen(spec_of(server.uri()), how);
+    server.program().stop();
+    CHECK_FALSE(frozen.read_early(found, resilience::real_clock().now() + 200ms));
+    server.program().go_on();
+    frozen.start();
+    CHECK(becomes(frozen, Link::up));
+}
+
 TEST_CASE("a server that serves one connection only is not used up by a first look")
 {
     if (!have_program("qemu-nbd")) {

@@ -53,7 +53,10 @@ Content example()
     content.intents = std::vector<std::uint64_t>((Layout(device).regions + 63) / 64);
     content.intents[0] = 0x8000000000000005;
     content.maps[1] = std::vector<std::uint64_t>(device / granule / 64, 0xff00);
-    content.witness[1][7] = std::byte{9};
+    for (std::uint64_t i = 0; i < most_spread; i++) {
+        content.witness.spread.push_back({i * witness_block, {std::byte(i)}});
+    }
+    content.witness.recent = {{device - witness_block, {std::byte{9}}}, {1 << 20, {}}};
     return content;
 }
 
@@ -70,7 +73,7 @@ File write(const Content& content)
         file.put_both(Layout::intents + i, encode_bits(content.intents, i));
     }
     for (std::uint64_t i = 0; i < Layout::witness_pages; i++) {
-        file.put_both(Layout::witness + i, content.witness[i]);
+        file.put_both(Layout::witness + i, encode_witness(content.witness, i));
     }
     file.put_both(layout.map_of(1), encode_bits(content.maps[1], 0));
     return file;
@@ -162,6 +165,21 @@ TEST_CASE("a page of another set, or in another place, is damage")
     mixed = good;
     std::copy_n(good.bytes.begin() + at(2), 2 * page_bytes, mixed.bytes.begin() + at(3));
     CHECK_THROWS_AS(mixed.read(), Damaged);
+}
+
+TEST_CASE("a place of the witness that cannot be is damage")
+{
+    const auto decode = [](std::uint64_t field) {
+        Payload page{};
+        put_le(page, 24, field);  // the second place
+        return decode_witness(page, 2 * witness_block + 1);
+    };
+    CHECK(decode(witness_block | 1).size() == 1);
+    CHECK(decode(witness_block).empty());  // nothing is known there
+    for (const std::uint64_t bad : {std::uint64_t{2}, witness_block + 2, 2 * witness_block,
+                                    ~std::uint64_t{0}}) {
+        CHECK_THROWS_AS(decode(bad | 1), Damaged);
+    }
 }
 
 TEST_CASE("another version, and what is no memory at all")

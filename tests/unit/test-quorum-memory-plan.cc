@@ -5,6 +5,7 @@
 
 #include "filters/quorum/memory_plan.h"
 
+using namespace resilience;
 using namespace resilience::quorum;
 using namespace resilience::memoryfile;
 
@@ -33,6 +34,15 @@ std::vector<Candidate> all_candidates(unsigned present = 7)
     return all;
 }
 
+/// It holds something else than was left there, and than `other` ones that differ hold.
+WitnessFindings differing(int other = 0)
+{
+    WitnessFindings seen;
+    seen.compared = 128;
+    seen.differing = {{8192, {std::byte(other)}}};
+    return seen;
+}
+
 Wishes wishes(std::size_t threshold = 2)
 {
     Wishes result;
@@ -42,47 +52,98 @@ Wishes wishes(std::size_t threshold = 2)
 
 }  // namespace
 
-TEST_CASE("with a memory: all states, all that may be missing, all thresholds")
+TEST_CASE("with a memory: all states, all that may be missing or foreign, all thresholds")
 {
     constexpr std::array states{MemberState::current, MemberState::behind, MemberState::filling,
                                 MemberState::foreign};
-    for (unsigned combination = 0; combination < 4 * 4 * 4; combination++) {
-        const std::array<MemberState, members> these{
-            states[combination % 4], states[combination / 4 % 4], states[combination / 16]};
+    for (unsigned number = 0; number < 4 * 4 * 4 * 8 * 8; number++) {
+        const std::array<MemberState, members> these{states[number % 4], states[number / 4 % 4],
+                                                     states[number / 16 % 4]};
+        const unsigned present = number / 64 % 8;
+        const unsigned differ = number / 512;
         const Content content = content_of(these);
-        for (unsigned present = 0; present < 8; present++) {
-            for (std::size_t threshold = 1; threshold <= members; threshold++) {
-                std::size_t current = 0;
-                for (std::size_t i = 0; i < members; i++) {
-                    current += these[i] == MemberState::current && (present >> i & 1) != 0;
-                }
-                const auto candidates = all_candidates(present);
-                const Plan plan = plan_start(&content, candidates, wishes(threshold));
-                INFO("states " << combination << " present " << present << " T " << threshold);
-                REQUIRE(plan.refusal.empty() == (current >= threshold));
-                REQUIRE_FALSE(plan.source);
-                for (std::size_t i = 0; plan.refusal.empty() && i < members; i++) {
-                    REQUIRE(plan.roles[i].place == i);
-                    REQUIRE_FALSE(plan.roles[i].is_new);
-                    // Nobody becomes better than what is remembered.
-                    REQUIRE(plan.roles[i].state == these[i]);
-                }
-                for (std::size_t i = 0; i < members; i++) {
-                    Wishes force = wishes(threshold);
-                    force.force_start = candidates[i].spec;
-                    const Plan forced = plan_start(&content, candidates, force);
-                    REQUIRE(forced.refusal.empty() == ((present >> i & 1) != 0));
-                    if (forced.refusal.empty()) {
-                        REQUIRE(forced.source == i);
-                        REQUIRE(forced.roles[i].state == MemberState::current);
-                        REQUIRE(std::ranges::count(forced.roles, MemberState::filling,
-                                                   &Role::state) == 2);
-                        REQUIRE(std::ranges::count(forced.roles, true, &Role::wholly_stale) == 2);
-                    }
+        auto candidates = all_candidates(present);
+        const auto is = [](unsigned mask, std::size_t i) { return (mask >> i & 1) != 0; };
+        std::size_t current = 0;
+        for (std::size_t i = 0; i < members; i++) {
+            if (is(differ, i)) {
+                candidates[i].seen = differing(static_cast<int>(i));
+            }
+            current += these[i] == MemberState::current && is(present, i) && !is(differ, i);
+        }
+        for (std::size_t threshold = 1; threshold <= members; threshold++) {
+            const Plan plan = plan_start(&content, candidates, wishes(threshold));
+            INFO("states " << number % 64 << " present " << present << " differ " << differ
+                           << " T " << threshold);
+            REQUIRE(plan.refusal.empty() == (current >= threshold));
+            REQUIRE_FALSE(plan.source);
+            for (std::size_t i = 0; plan.refusal.empty() && i < members; i++) {
+                REQUIRE(plan.roles[i].place == i);
+                REQUIRE_FALSE(plan.roles[i].is_new);
+                // Nobody becomes better than what is remembered.
+                REQUIRE(plan.roles[i].state == (is(present, i) && is(differ, i)
+                                                    ? MemberState::foreign
+                                                    : these[i]));
+            }
+            for (std::size_t i = 0; i < members; i++) {
+                Wishes force = wishes(threshold);
+                force.force_start = candidates[i].spec;
+                const Plan forced = plan_start(&content, candidates, force);
+                REQUIRE(forced.refusal.empty() == is(present, i));
+                if (forced.refusal.empty()) {
+                    REQUIRE(forced.source == i);
+                    REQUIRE(forced.roles[i].state == MemberState::current);
+                    REQUIRE(std::ranges::count(forced.roles, MemberState::filling,
+                                               &Role::state) == 2);
+                    REQUIRE(std::ranges::count(forced.roles, true, &Role::wholly_stale) == 2);
                 }
             }
         }
     }
+}
+
+TEST_CASE("members that differ from the memory, and not from each other, show that it is old")
+{
+    const Content content =
+        content_of({MemberState::current, MemberState::current, MemberState::current});
+    auto candidates = all_candidates();
+    for (Candidate& candidate : candidates) {
+        candidate.seen = differing();
+    }
+    const auto refusal = [&] { return plan_start(&content, candidates, wishes(1)).refusal; };
+    CHECK_THAT(refusal(), Catch::Contains("it is the memory that is old") &&
+                              Catch::Contains("the first one at byte 8192") &&
+                              Catch::Contains("quorum-force-start=NAME"));
+    // Of those that are there.
+    candidates[2].present = false;
+    CHECK_THAT(refusal(), Catch::Contains("it is the memory that is old"));
+    // One alone shows nothing, and neither do some that differ from each other.
+    candidates[1].present = false;
+    CHECK_THAT(refusal(), Catch::Contains("'/diska' is foreign, another disk or an old copy: 1 of "
+                                          "128 places"));
+    candidates[1].present = true;
+    candidates[1].seen = differing(1);
+    CHECK_THAT(refusal(), Catch::Contains("0 of the members that are there are current"));
+    // Nor if one of them is as the memory says: it is the one to believe.
+    candidates[1].seen = {};
+    const Plan plan = plan_start(&content, candidates, wishes(1));
+    REQUIRE(plan.refusal.empty());
+    CHECK(plan.roles[0].state == MemberState::foreign);
+    CHECK(plan.roles[1].state == MemberState::current);
+}
+
+TEST_CASE("what was moved is filled, whatever it holds")
+{
+    Content content =
+        content_of({MemberState::current, MemberState::current, MemberState::current});
+    auto candidates = all_candidates();
+    content.members[0].name = candidates[0].name = "a";
+    candidates[0].spec = "/elsewhere";
+    candidates[0].seen = differing();
+    const Plan plan = plan_start(&content, candidates, wishes());
+    REQUIRE(plan.refusal.empty());
+    CHECK(plan.roles[0].state == MemberState::filling);
+    CHECK(plan.roles[0].wholly_stale);
 }
 
 TEST_CASE("a new set: what is there, and what was said")

@@ -93,7 +93,8 @@ std::string in_words(const Json& one, const std::string& what)
 /// Whether only a person can make it go on.
 bool is_given_up(const std::string& state)
 {
-    return state == "cancelled" || state == "stopped" || state == "off" || state == "paused";
+    return state == "cancelled" || state == "stopped" || state == "off" || state == "paused" ||
+           state == "foreign";
 }
 
 /// Reads an answer of query-resync or query-stream: an array of {child, state,
