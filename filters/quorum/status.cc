@@ -153,6 +153,7 @@ MemberFacts facts_of(const Child& child, const Children& all, const QuorumDevice
     facts.foreign = child.why_foreign();
     facts.stale_bytes = child.stale().marked_bytes();
     facts.differing_bytes = differing_bytes(child);
+    facts.last_copy = child.counters.zeroes_against_data != 0;
     const Memory* const memory = quorum.memory();
     facts.unrecorded = memory != nullptr && child.member != no_member &&
                        !memory->is_recorded_current(child.member);

@@ -55,6 +55,14 @@ Trouble not_copied(const MemberFacts& member)
 
 Trouble differs(const MemberFacts& member, bool heals)
 {
+    if (member.last_copy) {
+        return {Word::differs,
+                fmt::format("'{}' has data where the others have zeroes: it may be the last copy",
+                            member.name),
+                fmt::format("copy '{}' away and look at it, before anything else; then write "
+                            "there what is right",
+                            member.name)};
+    }
     return {Word::differs,
             fmt::format("'{}' holds something else than the others, or cannot be read, in {} bytes",
                         member.name, member.differing_bytes),

@@ -39,6 +39,7 @@ struct MemberFacts {
     std::string foreign{};              ///< why it is not the disk that was left; empty: it is
     std::uint64_t stale_bytes = 0;      ///< that it misses
     std::uint64_t differing_bytes = 0;  ///< where it is wrong or unreadable, and not stale
+    bool last_copy = false;             ///< and it may be right: the others have zeroes there
     bool unrecorded = false;            ///< the memory does not call it current
     bool paused = false;                ///< resync-pause
     bool cancelled = false;             ///< resync-cancel

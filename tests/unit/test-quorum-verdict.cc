@@ -35,6 +35,8 @@ std::vector<Kind> kinds()
         {"paused, and misses nothing", Word::healthy, make([](auto& m) { m.paused = true; })},
         {"misses something", Word::resyncing, make([](auto& m) { m.stale_bytes = 512; })},
         {"differs", Word::differs, make([](auto& m) { m.differing_bytes = 512; })},
+        {"last copy", Word::differs,
+         make([](auto& m) { m.differing_bytes = 512, m.last_copy = true; })},
         {"both", Word::differs, make([](auto& m) { m.stale_bytes = m.differing_bytes = 512; })},
         {"paused", Word::degraded, make([](auto& m) { m.stale_bytes = 512, m.paused = true; })},
         {"cancelled", Word::degraded,
@@ -251,6 +253,10 @@ TEST_CASE("what is said of each trouble")
     CHECK(says(advice(), "resync-start full=true child=c"));
     facts.heals = true;
     CHECK(says(advice(), "it is rewritten"));
+    c.last_copy = true;
+    CHECK(first() == "differs: 'c' has data where the others have zeroes: it may be the last copy");
+    CHECK(says(advice(), "copy 'c' away"));
+    c.last_copy = false;
     c.differing_bytes = 0;
     facts.fewest = 3;
     facts.compared = false;
