@@ -83,7 +83,7 @@ leave_disk()
 truncate -s $size "$tmpdir/a.disk" "$tmpdir/b.disk"
 mkfs.ext4 -q -F "$tmpdir/a.disk" || bail_out "no ext4"
 start_standby b
-start_primary a b replication-protocol=async
+start_primary a b replication-protocol=async replication-timeout=20s
 on a
 in_sync_comes "the first copy"
 primary=a standby=b
@@ -137,7 +137,7 @@ for ((round = 1; round <= rounds; round++)); do
         "round $round: the file system has what checkpoint and files up to $promised promise"
     stop_nbdkit $standby
     start_standby $primary
-    start_primary $standby $primary replication-protocol=async
+    start_primary $standby $primary replication-protocol=async replication-timeout=20s
     on $standby
     in_sync_comes "round $round: failback, $primary is the secondary"
     does "round $round: a checkpoint" replication-checkpoint
