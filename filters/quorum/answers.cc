@@ -170,7 +170,7 @@ void Answers::read_separately(Clock& clock, bool measure)
     }
 }
 
-void Answers::read_blocks(Clock& clock, std::uint64_t block, ByteRange part)
+void Answers::read_blocks(Clock& clock, std::uint64_t block, ByteRange part, TimePoint deadline)
 {
     const std::size_t first = part.begin / block - range_.begin / block;
     const std::size_t end = first + Blocks(part, block).count();
@@ -185,8 +185,12 @@ void Answers::read_blocks(Clock& clock, std::uint64_t block, ByteRange part)
             portions.push_back({i, first, end});
         }
     }
-    while (!portions.empty()) {
+    while (!portions.empty() && clock.now() < deadline) {
         portions = read_portions(clock, block, portions);
+    }
+    for (const Portion& portion : portions) {
+        answers_[portion.answer].unreadable.clear();
+        answers_[portion.answer].error = abandoned_error;
     }
 }
 

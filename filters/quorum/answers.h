@@ -80,8 +80,8 @@ public:
 
     /// Asks those that failed, and may do better with less at a time, for halves of `part`,
     /// and halves of those that fail, down to single blocks.  It begins and ends with
-    /// blocks of the range.
-    void read_blocks(Clock& clock, std::uint64_t block, ByteRange part);
+    /// blocks of the range.  Who is not through with that by `deadline` is given up.
+    void read_blocks(Clock& clock, std::uint64_t block, ByteRange part, TimePoint deadline);
 
     Vote vote(std::size_t threshold) const;
 

@@ -25,6 +25,13 @@ std::span<std::byte> part_of(const Answers& answers, const Buffer& buffer, ByteR
     return buffer.span().subspan(part.begin - answers.range().begin, part.length());
 }
 
+/// For all the rounds of reading blocks: a slow child must not hold the range for as many
+/// times its timeout.
+TimePoint deadline_of(const State& state)
+{
+    return state.clock.now() + state.options.timeout;
+}
+
 /// Votes on each block.  True: all of them are in `content`.
 bool elect_blocks(State& state, Answers& answers, Buffer& content)
 {
@@ -78,7 +85,7 @@ int decide_by_block(State& state, Answers& answers, Ask ask, Buffer& content)
     answers.add(state.reachable());
     answers.read_separately(state.clock);
     if (in_one_granule(answers.range())) {
-        answers.read_blocks(state.clock, state.block(), answers.range());
+        answers.read_blocks(state.clock, state.block(), answers.range(), deadline_of(state));
     }
     return elect_blocks(state, answers, content) ? 0 : EIO;
 }
@@ -127,12 +134,13 @@ void look_behind_zeroes(State& state, Answers& answers, const Buffer& right)
         })) {
         return;
     }
+    const TimePoint deadline = deadline_of(state);
     for (std::uint64_t at = range.begin; at < range.end; at = granule_of(at).end) {
         const ByteRange part{at, std::min(range.end, granule_of(at).end)};
         const Blocks sectors(part, sector_size);
         for (std::size_t s = 0; s < sectors.count(); s++) {
             if (is_all_zero(part_of(answers, right, sectors[s]))) {
-                answers.read_blocks(state.clock, state.block(), part);
+                answers.read_blocks(state.clock, state.block(), part, deadline);
                 break;
             }
         }

@@ -128,6 +128,7 @@ TEST_CASE("what is rewritten is not known to be wrong any more; what cannot be, 
     Options options;
     options.rewrite_corrupted = true;
     TestQuorum t(3, 4 * granule, options);
+    REQUIRE(t.write({0, 4096}, std::byte{6}) == 0);  // no zeroes: those heal nothing
     t.device(2).flip(5, std::byte{1});
     REQUIRE(t.read({0, 4096}).first == 0);
     CHECK(word_of(t) == Word::healthy);
