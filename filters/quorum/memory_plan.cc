@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "filters/quorum/memory.h"
 #include "filters/quorum/options.h"
 #include "filters/quorum/witness_check.h"
 
@@ -177,6 +178,15 @@ std::optional<std::size_t> free_place(const Content& memory, const std::vector<R
     return std::nullopt;
 }
 
+Content new_content(std::uint64_t size)
+{
+    Content content;
+    content.root.set = memoryfile::new_id();
+    content.root.device_size = size;
+    content.intents.resize(memoryfile::Layout(size).intent_words());
+    return content;
+}
+
 }  // namespace
 
 std::shared_ptr<DirtyBitmap> missing_of(const Content& memory, const Role& role)
@@ -205,6 +215,37 @@ std::shared_ptr<DirtyBitmap> missing_of(const Content& memory, const Role& role)
         }
     }
     return missing;
+}
+
+Content first_content(const Content* found, const Plan& plan,
+                      const std::vector<Candidate>& candidates, std::uint64_t size)
+{
+    Content content = found != nullptr ? *found : new_content(size);
+    if (plan.source) {
+        content.witness = {};  // of before
+    }
+    for (std::size_t i = 0; i < candidates.size(); i++) {
+        const Role& role = plan.roles[i];
+        Member& member = content.members[role.place];
+        if (role.is_new) {
+            member = {};
+            member.id = memoryfile::new_id();
+        }
+        if (role.is_new || role.wholly_stale || member.state != role.state) {
+            change_state(content, role.place, role.state);
+        }
+        member.name = candidates[i].name;
+        member.spec = candidates[i].spec;
+        member.away = false;
+    }
+    for (const std::size_t place : plan.away) {
+        Member& member = content.members[place];
+        member.away = true;
+        if (member.state == MemberState::current) {  // from now on it misses what is written
+            change_state(content, place, MemberState::behind);
+        }
+    }
+    return content;
 }
 
 std::vector<std::optional<std::size_t>> match_members(const Content& memory,

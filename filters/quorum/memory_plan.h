@@ -73,6 +73,11 @@ Plan plan_start(const memoryfile::Content* memory, const std::vector<Candidate>&
 /// What a member misses, by the memory; null: nothing.
 std::shared_ptr<DirtyBitmap> missing_of(const memoryfile::Content& memory, const Role& role);
 
+/// What the memory begins with: what was found (null: nothing), as the plan has it; of a
+/// device of `size` bytes.
+memoryfile::Content first_content(const memoryfile::Content* found, const Plan& plan,
+                                  const std::vector<Candidate>& candidates, std::uint64_t size);
+
 /// Which members the candidates are: by name, then by SPEC.  nullopt: a new one.
 std::vector<std::optional<std::size_t>> match_members(
     const memoryfile::Content& memory, const std::vector<Candidate>& candidates);

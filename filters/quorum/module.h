@@ -90,7 +90,7 @@ private:
     std::shared_ptr<Device> away(const ChildParameters& child, const Found& found,
                                  const Device& peer) const;
     NewChild new_child(const ChildParameters& child, std::shared_ptr<Device> device) const;
-    memoryfile::Content first_content(const Plan& plan, const std::vector<Candidate>& candidates,
+    memoryfile::Content begin_content(const Plan& plan, const std::vector<Candidate>& candidates,
                                       std::vector<NewChild>& children) const;
     bool remembers() const;
 

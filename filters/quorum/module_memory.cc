@@ -25,15 +25,6 @@ namespace {
 
 constexpr std::string_view fill_from = "fill-from:";
 
-Content new_content(std::uint64_t size)
-{
-    Content content;
-    content.root.set = memoryfile::new_id();
-    content.root.device_size = size;
-    content.intents.resize(memoryfile::Layout(size).intent_words());
-    return content;
-}
-
 }  // namespace
 
 void QuorumModule::set_memory(const Given& given)
@@ -251,44 +242,21 @@ std::vector<NewChild> QuorumModule::open_remembered(std::shared_ptr<Device> next
     if (nowhere) {
         found_memory_.reset();
     } else {
-        content_ = first_content(plan, all, opened);
+        content_ = begin_content(plan, all, opened);
     }
     return opened;
 }
 
-/// What the memory begins with; the children are told what of it is about them.
-Content QuorumModule::first_content(const Plan& plan, const std::vector<Candidate>& candidates,
+/// The children are told what of the memory is about them.
+Content QuorumModule::begin_content(const Plan& plan, const std::vector<Candidate>& candidates,
                                     std::vector<NewChild>& children) const
 {
-    const Content* const known = found_memory_->content();
-    Content content = known != nullptr ? *known : new_content(children[0].device->size());
-    const Content before = content;
-    if (plan.source) {
-        content.witness = {};  // of before
-    }
+    const Content* const found = found_memory_->content();
+    Content content = first_content(found, plan, candidates, children[0].device->size());
     content.root.threshold = static_cast<std::uint32_t>(options_.threshold);
     for (std::size_t i = 0; i < children.size(); i++) {
-        const Role& role = plan.roles[i];
-        children[i].member = role.place;
-        children[i].missing = missing_of(before, role);
-        Member& member = content.members[role.place];
-        if (role.is_new) {
-            member = {};
-            member.id = memoryfile::new_id();
-        }
-        if (role.is_new || role.wholly_stale || member.state != role.state) {
-            change_state(content, role.place, role.state);
-        }
-        member.name = candidates[i].name;
-        member.spec = candidates[i].spec;
-        member.away = false;
-    }
-    for (const std::size_t place : plan.away) {
-        Member& member = content.members[place];
-        member.away = true;
-        if (member.state == MemberState::current) {  // from now on it misses what is written
-            change_state(content, place, MemberState::behind);
-        }
+        children[i].member = plan.roles[i].place;
+        children[i].missing = missing_of(found != nullptr ? *found : content, plan.roles[i]);
     }
     return content;
 }
