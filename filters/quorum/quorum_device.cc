@@ -280,6 +280,10 @@ void QuorumDevice::remember(std::unique_ptr<Memory> memory)
     for (std::uint64_t region = 0; region < layout.regions; region++) {
         if (memory_->has_intent(layout.range_of(region))) {
             settler_.doubt(layout.range_of(region));
+            // What the server before us wrote there may not be flushed, and be forgotten yet.
+            for (const ChildPtr& child : state_.children()) {
+                child->may_have_written(layout.range_of(region), child->epoch(), false);
+            }
         }
     }
 }

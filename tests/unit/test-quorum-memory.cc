@@ -276,6 +276,28 @@ TEST_CASE("an intent is kept for a member that is away")
     CHECK(machine.content().intents[0] == 1);
 }
 
+TEST_CASE("what the server before has written may be forgotten yet")
+{
+    Machine machine;
+    {
+        Server server(machine);
+        REQUIRE(server.write({0, 4096}, std::byte{1}) == 0);
+        Request flush;
+        flush.op = Op::flush;
+        REQUIRE(server.quorum->execute(flush) == 0);
+        REQUIRE(server.write({0, 4096}, std::byte{2}) == 0);
+    }
+    Server server(machine);
+    machine.disks[2]->drop_link();
+    machine.disks[2]->forget_unflushed();
+    server.quorum->housekeep();
+    machine.disks[2]->return_link();
+    CHECK(server.quorum->children()[2]->stale().any({0, 4096}));
+    server.rest();
+    CHECK(server.read(0) == std::pair(0, std::byte{2}));
+    CHECK(machine.disks[2]->at(0) == std::byte{2});
+}
+
 TEST_CASE("an intent is not cleared by a flush that a child has failed")
 {
     Machine machine;
