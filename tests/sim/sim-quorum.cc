@@ -52,6 +52,10 @@ const std::vector<Config>& configurations()
         {"5-3-fastest-outages", 5, 3, ReadPattern::fastest, true, false, false, Outages::links},
         {"3-2-forget", 3, 2, ReadPattern::quorum, true, false, false, Outages::forget},
         {"5-3-forget", 5, 3, ReadPattern::quorum, true, false, false, Outages::forget},
+        {"3-2-restarts", 3, 2, ReadPattern::quorum, false, false, false, Outages::none,
+         Restarts::some},
+        {"5-3-restarts", 5, 3, ReadPattern::fastest, true, false, false, Outages::none,
+         Restarts::some},
     };
     return all;
 }

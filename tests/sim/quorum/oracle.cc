@@ -39,6 +39,7 @@ std::uint64_t Oracle::begins(const Request& request)
         for (std::uint64_t s = request.offset / sector_size; s < request.end() / sector_size; s++) {
             sectors_[s].writers++;
             sectors_[s].started = number;
+            sectors_[s].since.push_back(request.op == Op::write ? number : 0);
         }
     }
     return number;
@@ -65,6 +66,34 @@ std::optional<std::string> Oracle::ends(std::uint64_t number, const Request& req
         ends_extents(number, request);
     }
     return std::nullopt;
+}
+
+void Oracle::flushed(const std::vector<std::uint64_t>& sectors)
+{
+    for (const std::uint64_t s : sectors) {
+        sectors_[s].safe = sectors_[s].expected >> sector_bits;
+        sectors_[s].since.clear();
+    }
+}
+
+void Oracle::lost_power()
+{
+    const std::uint64_t now = moment_;
+    moment_ += 2;
+    for (std::uint64_t s = 0; s < sectors_.size(); s++) {
+        Sector& sector = sectors_[s];
+        if (sector.since.empty()) {
+            continue;
+        }
+        sector.anything = true;
+        histories_[s] = {};
+        if (sector.safe != 0) {
+            histories_[s].wrote(sector.safe, now, now + 1);
+        }
+        for (const std::uint64_t number : sector.since) {
+            histories_[s].wrote(number, now + 1, test::never);
+        }
+    }
 }
 
 std::optional<std::string> Oracle::ends_read(std::uint64_t number, const Request& request)

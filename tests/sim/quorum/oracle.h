@@ -40,6 +40,12 @@ public:
         return running_.empty() ? moment_ : *running_.begin();
     }
 
+    /// A flush has been acknowledged: these sectors are durable.
+    void flushed(const std::vector<std::uint64_t>& sectors);
+    /// What was not flushed may be lost: until it is read or written again a sector may
+    /// have any of what was written since.
+    void lost_power();
+
     static void fill(std::span<std::byte> data, std::uint64_t offset, std::uint64_t number);
 
     // ---- what the disk must hold
@@ -49,6 +55,8 @@ public:
         int writers = 0;              ///< that have not been answered
         bool anything = false;        ///< a write failed: it may hold what it likes
         std::uint64_t started = 0;    ///< moment of the last write's start
+        std::uint64_t safe = 0;       ///< number of the write that was last flushed
+        std::vector<std::uint64_t> since;  ///< those that have begun since
     };
     const Sector& at(std::uint64_t sector) const { return sectors_[sector]; }
     std::uint64_t sectors() const { return sectors_.size(); }

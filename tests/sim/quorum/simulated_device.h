@@ -113,6 +113,8 @@ public:
     Link link() const override;
     std::string link_error() const override { return link_ == Link::up ? "" : "lost"; }
     void resume() override;
+    /// Also after stop(): another server uses it.
+    void start() override { stopped_ = false; }
     void stop(std::chrono::milliseconds limit) override;
 
 private:

@@ -13,6 +13,7 @@
 #include "filters/quorum/quorum_device.h"
 #include "tests/sim/quorum/checks.h"
 #include "tests/sim/quorum/fault_atlas.h"
+#include "tests/sim/quorum/lives.h"
 #include "tests/sim/quorum/oracle.h"
 #include "tests/sim/world.h"
 
@@ -61,6 +62,12 @@ private:
     void strike(const PlannedFault& fault);
     void strike_disk(SimulatedDevice& device, const PlannedFault& fault);
     void plan_outages();
+    void live();
+    void end_life(bool power);
+    void next_life();
+    void begin_life();
+    void lose_one_link();
+    bool all_recorded_current() const;
     void lose_all_links(bool forget, Duration lasts);
 
     void client();
@@ -77,6 +84,7 @@ private:
     void end_faults();
     void converge();
     void check_healed();
+    std::optional<std::string> check_memory();
     bool damaged(bool heals) const;
     bool wait_until_whole(TimePoint limit);
     void whole_disk(Op op, std::uint64_t piece);
@@ -84,6 +92,7 @@ private:
     void say(const std::string& what) { told_.say(outcome_, what); }
     void fail(const std::string& what) { told_.fail(outcome_, what); }
     bool outages() const { return config_.outages != Outages::none; }
+    bool restarts() const { return config_.restarts != Restarts::none; }
     bool past_work() const { return told_.elapsed() > working_time; }
 
     const Config config_;
@@ -94,7 +103,12 @@ private:
     Witness witness_;
     std::unique_ptr<FaultAtlas> atlas_;
     std::vector<std::shared_ptr<SimulatedDevice>> devices_;  // all there ever were
+    quorum::Options options_;
     std::shared_ptr<QuorumDevice> quorum_;
+    std::unique_ptr<Lives> lives_;
+    bool alive_ = true;      // there is a server
+    std::size_t inside_ = 0; // fibers that are in it
+    bool forgot_ = false;    // a child has, in this life
     Outcome outcome_;
     std::size_t clients_left_ = 0;
     bool ended_ = false;
@@ -102,9 +116,10 @@ private:
 
 Simulation::Simulation(const Config& config, std::uint64_t seed, bool verbose)
     : config_(config), world_(seed), told_(world_, verbose),
-      witness_(world_, config.excess || outages(), [this](const std::string& what) { fail(what); })
+      witness_(world_, config.excess || outages() || restarts(),
+               [this](const std::string& what) { fail(what); })
 {
-    quorum::Options options;
+    quorum::Options& options = options_;
     options.threshold = config.threshold;
     options.read_pattern = config.pattern;
     options.rewrite_corrupted = config.rewrite;
@@ -117,6 +132,12 @@ Simulation::Simulation(const Config& config, std::uint64_t seed, bool verbose)
     std::vector<quorum::NewChild> children;
     for (std::size_t i = 0; i < config.children; i++) {
         children.push_back({"", make_device(), timeout});
+    }
+    if (restarts()) {
+        const auto tell = told_.verbose() ? [this](const std::string& what) { say(what); }
+                                          : SimulatedDevice::Say();
+        lives_ = std::make_unique<Lives>(world_, clock_, disk_size, 3, tell);
+        return;
     }
     quorum_ = std::make_shared<QuorumDevice>(options, std::move(children), witness_, true, clock_);
     atlas_ = std::make_unique<FaultAtlas>(
@@ -221,6 +242,108 @@ void Simulation::lose_all_links(bool forget, Duration lasts)
     }
 }
 
+// ---- the server ends and begins
+
+/// Kills it now and then, until the work is done.
+void Simulation::live()
+{
+    while (!past_work() && outcome_.violation.empty()) {
+        world_.sleep(world_.random().duration(50ms, 1500ms));
+        if (past_work()) {
+            break;
+        }
+        if (world_.random().one_in(2)) {
+            lose_one_link();
+        } else {
+            end_life(world_.random().one_in(3));
+            next_life();
+        }
+    }
+    clients_left_--;
+}
+
+/// Whether the memory says so, and it is true.
+bool Simulation::all_recorded_current() const
+{
+    const auto content = lives_->newest();
+    const quorum::Children children = quorum_ ? quorum_->children() : quorum::Children();
+    return content &&
+           std::ranges::all_of(content->members,
+                               [](const memoryfile::Member& member) {
+                                   return member.state == memoryfile::MemberState::none ||
+                                          member.state == memoryfile::MemberState::current;
+                               }) &&
+           std::ranges::all_of(children, [](const auto& child) { return child->current(); });
+}
+
+/// At most as many at a time as the promise covers: one, when all others have everything.
+void Simulation::lose_one_link()
+{
+    if (!all_recorded_current()) {
+        return;
+    }
+    const auto device = devices_[world_.random().below(devices_.size())];
+    const bool forget = !device->local() && world_.random().one_in(2);
+    say(fmt::format("{} loses its link{}", device->describe(), forget ? ", and forgets" : ""));
+    outcome_.faults++;
+    forgot_ = forgot_ || forget;
+    device->lose_link(forget);
+    world_.after(world_.random().duration(1ms, 1500ms), [device] { device->return_link(); });
+}
+
+void Simulation::end_life(bool power)
+{
+    say(power ? "all power is lost" : "the server is killed");
+    outcome_.faults++;
+    alive_ = false;
+    for (const auto& device : devices_) {
+        device->lose_link(power);
+    }
+    lives_->end(power);
+    const auto left = [this] { return inside_ == 0 && quorum_.use_count() == 1; };
+    if (!world_.wait_until(nullptr, world_.now() + 60s, left)) {
+        fail("requests do not end when all links are gone");
+        return;
+    }
+    atlas_ = nullptr;
+    quorum_ = nullptr;
+    if (power || std::exchange(forgot_, false)) {
+        oracle_.lost_power();
+    }
+}
+
+void Simulation::next_life()
+{
+    world_.sleep(world_.random().duration(1ms, 300ms));
+    if (world_.random().one_in(6)) {
+        say("a copy of the memory is lost");
+        lives_->lose_copy();
+    }
+    begin_life();
+}
+
+void Simulation::begin_life()
+{
+    // Perhaps one that was current is not named this time: then the others are enough.
+    Lives::Disks named = devices_;
+    if (!past_work() && all_recorded_current() && named.size() > config_.threshold &&
+        world_.random().one_in(4)) {
+        named.erase(named.begin() + static_cast<std::ptrdiff_t>(world_.random().below(named.size())));
+    }
+    try {
+        quorum_ = lives_->begin(named, options_, witness_);
+    } catch (const std::exception& error) {
+        fail(fmt::format("the server does not start: {}", error.what()));
+        ended_ = true;
+        return;
+    }
+    atlas_ = std::make_unique<FaultAtlas>(*quorum_, oracle_, FaultAtlas::Limits{});
+    say(fmt::format("a server of {} children begins", named.size()));
+    alive_ = true;
+    world_.spawn([this] { housekeeper(); });
+    world_.spawn([this] { worker(); });
+}
+
 // ---- clients
 
 Request Simulation::random_request(std::vector<std::byte>& memory)
@@ -276,6 +399,9 @@ void Simulation::client()
 
 void Simulation::one_operation()
 {
+    if (!alive_) {
+        return;
+    }
     std::vector<std::byte> memory;
     Request request = random_request(memory);
     carry_out(request);
@@ -294,7 +420,12 @@ int Simulation::carry_out(Request& request)
         Oracle::fill({const_cast<std::byte*>(data.data()), data.size()}, request.offset, number);
     }
     say(fmt::format("{} {} {}+{}", number, to_string(request.op), request.offset, request.length));
-    const int error = quorum_->execute(request);
+    inside_++;
+    int error = quorum_->execute(request);
+    inside_--;
+    if (!alive_) {
+        error = EIO;  // whatever it was, the client has not heard it
+    }
     if (const auto wrong = oracle_.ends(number, request, error)) {
         fail(*wrong);
     }
@@ -323,6 +454,12 @@ void Simulation::check_answer(const Request& request, int error, Duration took,
     // A flush asks more: enough children that are current in each granule.
     const bool may_fail =
         config_.excess || outages() || (config_.by_sector && request.op == Op::flush);
+    if (!alive_) {
+        return;
+    }
+    if (error == 0 && request.op == Op::flush) {
+        oracle_.flushed(must_be_durable);
+    }
     if (error != 0 && !may_fail) {
         fail(fmt::format("{} of {}+{} failed within the promise: {}", to_string(request.op),
                          request.offset, request.length, std::strerror(error)));
@@ -345,8 +482,13 @@ void Simulation::check_answer(const Request& request, int error, Duration took,
 
 void Simulation::housekeeper()
 {
-    while (!ended_) {
-        quorum_->housekeep();
+    for (const auto quorum = quorum_; !ended_ && alive_ && quorum == quorum_;) {
+        inside_++;
+        quorum->housekeep();
+        inside_--;
+        if (!alive_) {
+            break;
+        }
         if (const auto wrong = check_staleness(oracle_, *quorum_)) {
             fail(*wrong);
         }
@@ -356,8 +498,11 @@ void Simulation::housekeeper()
 
 void Simulation::worker()
 {
-    while (!ended_) {
-        world_.sleep(quorum_->work() ? Duration{1us} : Duration{100ms});
+    for (const auto quorum = quorum_; !ended_ && alive_ && quorum == quorum_;) {
+        inside_++;
+        const bool more = quorum->work();
+        inside_--;
+        world_.sleep(more ? Duration{1us} : Duration{100ms});
     }
 }
 
@@ -458,7 +603,7 @@ void Simulation::whole_disk(Op op, std::uint64_t piece)
         } else {
             request.from = memory;
         }
-        if (carry_out(request) != 0 && outages()) {
+        if (carry_out(request) != 0 && (outages() || restarts())) {
             fail(fmt::format("{} of {}+{} fails, and all links are back", to_string(op), offset,
                              request.length));
         }
@@ -512,7 +657,7 @@ void Simulation::converge()
         });
         whole_disk(Op::write, granule);
     }
-    if (outages()) {
+    if (outages() || restarts()) {
         world_.sleep(recovery_time);
         whole_disk(Op::read, 4096);
     }
@@ -533,12 +678,33 @@ void Simulation::converge()
     Request flush;
     flush.op = Op::flush;
     carry_out(flush);
-    const auto wrong = check_equal(oracle_, *quorum_);
+    const auto wrong = restarts() ? check_memory() : check_equal(oracle_, *quorum_);
     if (!whole) {
         fail("the children did not come back in time:" + describe_children(*quorum_));
     } else if (wrong) {
         fail(*wrong);
     }
+}
+
+/// At the end all is equal, and the memory says so.
+std::optional<std::string> Simulation::check_memory()
+{
+    const bool forgotten = world_.wait_until(nullptr, world_.now() + convergence_time, [this] {
+        const auto content = lives_->newest();
+        return !quorum_->settler().unsettled() &&
+               std::ranges::all_of(content->intents, [](std::uint64_t word) { return word == 0; });
+    });
+    const auto content = lives_->newest();
+    for (const memoryfile::Member& member : content->members) {
+        if (member.state != memoryfile::MemberState::none &&
+            member.state != memoryfile::MemberState::current) {
+            return fmt::format("at the end {} is not current in the memory", member.name);
+        }
+    }
+    if (!forgotten) {
+        return "at the end there are intents";
+    }
+    return check_equal(oracle_, *quorum_);
 }
 
 Outcome Simulation::run(const std::vector<PlannedFault>& faults)
@@ -555,17 +721,31 @@ Outcome Simulation::run(const std::vector<PlannedFault>& faults)
     }
     const std::size_t clients = 1 + world_.random().below(5);
     clients_left_ = clients + 1;
+    if (restarts()) {
+        alive_ = false;
+        world_.spawn([this] {
+            begin_life();
+            live();
+        });
+    } else {
+        world_.spawn([this] { operations_by_hand(); });
+        world_.spawn([this] { housekeeper(); });
+        world_.spawn([this] { worker(); });
+    }
     for (std::size_t i = 0; i < clients; i++) {
         world_.spawn([this] { client(); });
     }
-    world_.spawn([this] { operations_by_hand(); });
-    world_.spawn([this] { housekeeper(); });
-    world_.spawn([this] { worker(); });
     world_.spawn([this] {
         world_.wait_until(nullptr, told_.start() + working_time + 60s,
                           [this] { return clients_left_ == 0; });
-        end_faults();
-        converge();
+        if (restarts() && outcome_.violation.empty()) {
+            end_life(false);  // the last one is of all children
+            next_life();
+        }
+        if (!ended_) {
+            end_faults();
+            converge();
+        }
         ended_ = true;
     });
     if (!world_.run(told_.start() + working_time + 200s)) {
@@ -594,7 +774,8 @@ std::vector<PlannedFault> plan_faults(const Config& config, std::uint64_t seed)
 {
     constexpr int errors[] = {EIO, ENOSPC, EPERM};
     Random random(~seed);
-    std::vector<PlannedFault> faults(config.outages == Outages::none ? random.between(4, 40) : 0);
+    const bool planned = config.outages == Outages::none && config.restarts == Restarts::none;
+    std::vector<PlannedFault> faults(planned ? random.between(4, 40) : 0);
     for (PlannedFault& fault : faults) {
         fault.time = random.duration(10ms, working_time - 500ms);
         fault.child = random.below(config.children + random.below(3));

@@ -22,6 +22,10 @@ enum class Outages : std::uint8_t {
     forget,  ///< the servers forget what was not flushed
 };
 
+/// The quorum has a memory, and its server is killed and begins again, now and then with
+/// all power.  Children lose their links, one at a time; nothing else goes wrong.
+enum class Restarts : std::uint8_t { none, some };
+
 struct Config {
     std::string name;
     std::size_t children = 3;
@@ -31,6 +35,7 @@ struct Config {
     bool excess = false;  ///< more faults than the promise covers; see fault_atlas.h
     bool by_sector = false;  ///< more than that, but in different sectors; likewise
     Outages outages = Outages::none;
+    Restarts restarts = Restarts::none;
 };
 
 /// Something that goes wrong at a certain time.  It does so only if the atlas
