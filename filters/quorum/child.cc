@@ -393,7 +393,8 @@ void Child::housekeep(TimePoint now, bool needed)
     }
     if (link == Link::returned) {
         link_loss_noted_ = false;  // the next loss is a new one
-        as_before_ = device_->may_be_as_before();
+        // Another file stays that, though it may be the same as at the last return.
+        as_before_ = (!to_compare_ || as_before_) && device_->may_be_as_before();
         to_compare_ = true;
         check_.reset();
         comparing_ = false;

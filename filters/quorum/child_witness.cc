@@ -70,7 +70,8 @@ bool Child::is_the_one()
 
 void Child::judge(const WitnessFindings& findings)
 {
-    const bool needs_proof = !as_before_ || std::exchange(unseen_, false);
+    const bool unseen = std::exchange(unseen_, false);
+    const bool needs_proof = !as_before_ || unseen;
     if (findings.differs()) {
         const std::string why = in_words(findings);
         distrust({0, stale_.size()});

@@ -264,12 +264,18 @@ void QuorumDevice::settle_from(const std::string& source, ByteRange range)
         refuse("the members are being made equal to one already: wait until that has ended");
     }
     if (memory_) {
-        // Whatever it holds is right from now on, whatever was left there.
-        if (const int error = memory_->forget_witness(range)) {
+        // It is written to all as clients write, and whatever it holds is right from now on,
+        // whatever was left there.
+        int error = memory_->intend(range);
+        error = error != 0 ? error : memory_->forget_witness(range);
+        if (error != 0) {
             refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
         }
     }
     settler_.doubt(range, child);
+    if (memory_) {
+        memory_->intend(range);  // there already, and from now on not idle
+    }
 }
 
 void QuorumDevice::remove_child(const std::string& name)
@@ -322,6 +328,12 @@ void QuorumDevice::assume_clean(const std::string& name)
         refuse("the requests in flight did not end in time: try again");
     }
     refuse_foreign(*child);
+    if (memory_) {
+        // It is believed by somebody's word, against whatever was left there.
+        if (const int error = memory_->forget_witness({0, state_.size})) {
+            refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
+        }
+    }
     child->believe_all();
     child->resync_blocked = false;
 }

@@ -46,6 +46,13 @@ std::optional<QuorumDevice::Returning> QuorumDevice::recognise(NewChild& child) 
     const memoryfile::Member& member = known.members[*place];
     child.node_name = child.node_name.empty() ? member.name : child.node_name;
     Returning returning{*place, false};
+    if (member.state == memoryfile::MemberState::foreign) {
+        refuse(fmt::format("'{0}' was found to be foreign, another disk or an old copy.  To have it "
+                           "filled all the same make the memory forget it first: child-remove "
+                           "child={1}",
+                           child.device->describe(),
+                           member.name.empty() ? member.spec : member.name));
+    }
     if (member.spec != child.spec) {
         return returning;  // somewhere else: it is filled, as at a start
     }

@@ -59,6 +59,15 @@ int record_missing(State& state, const Children& not_flushed)
     return missing.empty() ? 0 : memory->record_missing(missing);
 }
 
+int record_foreign(State& state)
+{
+    const bool unknown = std::ranges::any_of(state.children(), [&](const ChildPtr& child) {
+        return child->foreign() && child->member != no_member &&
+               !state.memory->is_recorded_foreign(child->member);
+    });
+    return unknown ? record_missing(state, {}) : 0;
+}
+
 void MemoryKeeper::note_maps(Memory& memory)
 {
     for (const ChildPtr& child : state_.snapshot()) {
@@ -102,12 +111,18 @@ void MemoryKeeper::clear_idle(Memory& memory)
 }
 
 /// nullopt unless all that may be believed there, enough of them, have the same; or if
-/// somebody writes there just now.
+/// somebody writes there just now.  One that is away, and misses nothing there, may have
+/// something else, and must not be measured by what the others have.
 std::optional<ContentDigest> MemoryKeeper::digest_at(std::uint64_t offset)
 {
     const ByteRange place{offset, offset + witness_block};
     const RangeLock::Guard guard = state_.try_lock(place, LockMode::shared);
     if (!guard || settler_.unsettled(place)) {
+        return std::nullopt;
+    }
+    if (std::ranges::any_of(state_.children(), [&](const ChildPtr& child) {
+            return !child->online() && !child->stale().any(place);
+        })) {
         return std::nullopt;
     }
     Children voters = state_.voters(place);
@@ -176,7 +191,7 @@ void MemoryKeeper::step()
         next_clear_ = now + idle_interval;
         clear_idle(*memory);
     }
-    if (now >= next_look_) {
+    if (now >= next_look_ && !memory->anybody_behind()) {
         look_around(*memory);
     }
     memory->settle();

@@ -21,6 +21,10 @@ namespace resilience::quorum {
 /// 0, or an errno: then it must not be.
 int record_missing(State& state, const Children& not_flushed);
 
+/// Who is foreign is in the memory: call it before an intent hides where that shows.  There
+/// is a memory.
+int record_foreign(State& state);
+
 /// Looks after the memory in the background.  One thread.
 class MemoryKeeper {
 public:

@@ -197,7 +197,8 @@ int modify_piece(State& state, FastestReader& fastest, Request& request)
         return EIO;
     }
     // Before any child sees it; see Memory.
-    if (state.memory != nullptr && state.memory->intend(range_of(request)) != 0) {
+    if (state.memory != nullptr &&
+        (record_foreign(state) != 0 || state.memory->intend(range_of(request)) != 0)) {
         state.report_failure(range_of(request));
         return EIO;
     }

@@ -266,6 +266,21 @@ TEST_CASE("a place on which the members do not agree is not remembered")
     CHECK(server.memory->witnessed() == most_spread - 1);
 }
 
+TEST_CASE("who is away is not measured by what the others have meanwhile")
+{
+    Machine machine;
+    machine.disks[2]->fill({0, 512}, std::byte{1});
+    Server server(machine);
+    server.rest(8);
+    machine.disks[2]->drop_link();
+    server.rest(70);
+    CHECK(server.memory->witnessed() == most_spread - 1);
+    machine.disks[2]->return_link();
+    server.rest(3);
+    CHECK_FALSE(server.child(2).foreign());
+    CHECK(server.child(2).online());
+}
+
 TEST_CASE("an empty disk in the place of one is foreign: not believed, not written, not filled")
 {
     Machine machine = used_machine();
@@ -381,6 +396,7 @@ TEST_CASE("what somebody has called right is not held against what was left ther
         Server server(machine);
         machine.disks[0]->fill({0, 4096}, std::byte{9});
         server.quorum->settle_from("children.0", {0, 4096});
+        CHECK(server.memory->has_intent({0, 4096}));
         server.rest();
         REQUIRE(machine.disks[2]->at(0) == std::byte{9});
     }
@@ -475,6 +491,61 @@ TEST_CASE("a foreign child is filled when somebody accepts it, and then belongs 
     CHECK(server.child(2).current());
 }
 
+TEST_CASE("a child that somebody calls clean is not held against what was left there")
+{
+    Machine machine = used_machine();
+    {
+        Server server(machine);
+        for (const auto& disk : machine.disks) {
+            disk->fill({0, all}, std::byte{8});  // somebody knows better
+        }
+        server.quorum->make_stale("children.2");
+        server.quorum->assume_clean("children.2");
+        server.rest();
+    }
+    const Server server(machine);
+    CHECK(server.refusal.empty());
+}
+
+TEST_CASE("another file that comes and goes while it is compared stays another file")
+{
+    Machine machine = used_machine();
+    Server server(machine);
+    PathDevice& disk = *machine.disks[2];
+    make_empty(disk);
+    replace_while_running(server, 2);
+    disk.hold(Op::read);
+    server.quorum->housekeep();
+    disk.drop_link();
+    server.quorum->housekeep();
+    disk.as_before = true;  // the same file as a moment ago
+    disk.hold_none();
+    disk.return_link();
+    server.rest(2);
+    CHECK_FALSE(server.child(2).current({0, 4096}));
+}
+
+TEST_CASE("who is foreign is in the memory before an intent hides it")
+{
+    Machine machine = used_machine();
+    Server server(machine);
+    make_empty(*machine.disks[2]);
+    replace_while_running(server, 2);
+    while (!server.child(2).foreign()) {
+        server.clock.advance(100ms);
+        server.quorum->housekeep();
+    }
+    REQUIRE(machine.state(2) == MemberState::current);
+    bool seen = false;
+    machine.disks[0]->on_request([&](const Request& request) {
+        if (request.op == Op::write && !std::exchange(seen, true)) {
+            CHECK(machine.state(2) == MemberState::foreign);
+        }
+    });
+    CHECK(server.write({0, 4096}, 9) == 0);
+    CHECK(seen);
+}
+
 TEST_CASE("one that was away at the start is copied from its map if it is the same, else filled")
 {
     const bool known = GENERATE(true, false);
@@ -559,7 +630,7 @@ TEST_CASE("a link that is lost while the child is compared: it is compared anew"
 
 TEST_CASE("a member that was away is known again when it is added")
 {
-    const std::string how = GENERATE("same", "empty", "moved");
+    const std::string how = GENERATE("same", "empty", "moved", "foreign");
     Machine machine = used_machine();
     Server server(machine);
     server.memory->change_members([](Content& content) {
@@ -567,8 +638,9 @@ TEST_CASE("a member that was away is known again when it is added")
         content.members[2].away = true;
     });
     server.quorum->remove_child("children.2");
-    server.memory->change_members([](Content& content) {
-        content.members[2].state = MemberState::behind;
+    server.memory->change_members([&](Content& content) {
+        content.members[2].state =
+            how == "foreign" ? MemberState::foreign : MemberState::behind;
         content.members[2].spec = "/disk2";
         content.members[2].name = "c";
         content.members[2].away = true;
@@ -580,7 +652,7 @@ TEST_CASE("a member that was away is known again when it is added")
     }
     NewChild child{"c", machine.disks[2], 10s};
     child.spec = how == "moved" ? "/other" : "/disk2";
-    if (how == "empty") {
+    if (how == "empty" || how == "foreign") {
         CHECK_THROWS_WITH(server.quorum->add_child(child, false),
                           Catch::Contains("foreign") && Catch::Contains("child-remove"));
         CHECK(server.quorum->children().size() == 2);
