@@ -721,6 +721,9 @@ Outcome Simulation::run(const std::vector<PlannedFault>& faults)
     }
     const std::size_t clients = 1 + world_.random().below(5);
     clients_left_ = clients + 1;
+    for (std::size_t i = 0; i < clients; i++) {
+        world_.spawn([this] { client(); });
+    }
     if (restarts()) {
         alive_ = false;
         world_.spawn([this] {
@@ -731,9 +734,6 @@ Outcome Simulation::run(const std::vector<PlannedFault>& faults)
         world_.spawn([this] { operations_by_hand(); });
         world_.spawn([this] { housekeeper(); });
         world_.spawn([this] { worker(); });
-    }
-    for (std::size_t i = 0; i < clients; i++) {
-        world_.spawn([this] { client(); });
     }
     world_.spawn([this] {
         world_.wait_until(nullptr, told_.start() + working_time + 60s,
