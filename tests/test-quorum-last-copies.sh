@@ -10,7 +10,7 @@ watch_events q
 does "all of the third child is taken for stale, and copied slowly" \
     resync-start child=children.2 full=true
 last_copy="holds data that others still miss, and without it fewer than 2 copies are left:\
- wait for the resync"
+ wait for the resync, or write that again"
 refuses "the first cannot be removed" "Child 'children.0' $last_copy" \
     child-remove child=children.0
 refuses "nor be taken for stale" "Child 'children.1' $last_copy" \
