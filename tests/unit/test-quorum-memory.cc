@@ -258,6 +258,24 @@ TEST_CASE("intents are cleared late, after a flush, and never while a member is 
     CHECK(machine.disks[2]->on_medium(0) == std::byte{2});
 }
 
+TEST_CASE("an intent is kept for a member that is away")
+{
+    Machine machine;
+    {
+        Server server(machine);
+        REQUIRE(server.write({0, 4096}, std::byte{1}) == 0);
+        machine.disks[2]->drop_link();
+        server.quorum->housekeep();
+        REQUIRE(server.write({0, 4096}, std::byte{2}) == 0);
+    }
+    machine.disks.pop_back();
+    Server server(machine);
+    REQUIRE(server.write({0, 4096}, std::byte{3}) == 0);
+    server.rest(30);
+    CHECK(machine.content().members[2].state == MemberState::behind);
+    CHECK(machine.content().intents[0] == 1);
+}
+
 TEST_CASE("an intent is not cleared by a flush that a child has failed")
 {
     Machine machine;
