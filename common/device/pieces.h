@@ -13,6 +13,10 @@ namespace resilience {
 /// taken for one that hangs, and some zero less than they were told beyond 64 MiB.
 inline constexpr std::uint64_t largest_zero = 32 << 20;
 
+/// A device may carry out a read or write that is larger in pieces of so many bytes, each
+/// answered for itself; see Request::answered_at.
+inline constexpr std::uint64_t piece_of_data = 1 << 20;
+
 /// Calls `carry_out(Request&)` for a write as it is, and for a zero or trim piece by
 /// piece, until one fails.  A trim becomes a zero that may unmap, because what a trim
 /// leaves may differ from one device to the next.  Returns 0 or the errno value of

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "common/device/device.h"
+#include "common/device/pieces.h"
 #include "common/nbd/nbd_connection.h"
 #include "common/nbd/nbd_progress.h"
 
@@ -19,7 +20,7 @@ namespace resilience {
 
 class NbdPieces : public std::enable_shared_from_this<NbdPieces> {
 public:
-    static constexpr std::uint64_t size = 1 << 20;  ///< bytes of a piece
+    static constexpr std::uint64_t size = piece_of_data;
     static constexpr unsigned most_under_way = 4;
 
     /// Starts `request`, which `connection` is to carry out, piece by piece; `done` is as

@@ -5,15 +5,9 @@
 #include <utility>
 
 #include "common/core/compare.h"
+#include "common/device/pieces.h"
 
 namespace resilience::quorum {
-
-namespace {
-
-/// What devices may carry out in parts.
-constexpr std::uint64_t large = 1 << 20;
-
-}  // namespace
 
 std::shared_ptr<Request> own_read(const Request& request)
 {
@@ -113,7 +107,7 @@ void Fanout::send(std::size_t index, std::shared_ptr<Request> request)
         slot.sent = clock_.now();
         slot.deadline = slot.sent + child->timeout();
         slot.due = child->device().progress().asked;
-        if (request->length > large) {
+        if (request->length > piece_of_data) {
             slot.request->answered_at = std::make_shared<std::atomic<TimePoint::rep>>(0);
         }
         shared_->pending++;
