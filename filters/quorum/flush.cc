@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "common/core/vote.h"
@@ -88,8 +89,10 @@ std::vector<Part> begin(const Children& children)
     parts.reserve(children.size());
     for (const ChildPtr& child : children) {
         child->counters.flushes.fetch_add(1, std::memory_order_relaxed);
-        parts.push_back({child, child->flush_begins(), child->stale().any() ? child->stale().all_words()
-                                              : std::vector<std::uint64_t>{},
+        const DirtyBitmap& stale = child->stale();
+        Child::Flushing flushing = child->flush_begins();  // before it is looked at what is stale
+        parts.push_back({child, std::move(flushing),
+                         stale.any() ? stale.all_words() : std::vector<std::uint64_t>{},
                          child->replayable().any()});
     }
     return parts;
