@@ -35,6 +35,14 @@ constexpr std::chrono::milliseconds stop_limit{5000};
     refuse(blocked(command, {}, {&other, 1}).value_or("another child is being added or removed"));
 }
 
+/// `error` of a change of the memory, or 0.
+void need_written(int error)
+{
+    if (error != 0) {
+        refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
+    }
+}
+
 void refuse_foreign(const Child& child)
 {
     if (child.foreign()) {
@@ -266,11 +274,8 @@ void QuorumDevice::settle_from(const std::string& source, ByteRange range)
     if (memory_) {
         // It is written to all as clients write, and whatever it holds is right from now on,
         // whatever was left there.
-        int error = memory_->intend(range);
-        error = error != 0 ? error : memory_->forget_witness(range);
-        if (error != 0) {
-            refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
-        }
+        need_written(memory_->intend(range));
+        need_written(memory_->forget_witness(range));
     }
     settler_.doubt(range, child);
     if (memory_) {
@@ -330,9 +335,7 @@ void QuorumDevice::assume_clean(const std::string& name)
     refuse_foreign(*child);
     if (memory_) {
         // It is believed by somebody's word, against whatever was left there.
-        if (const int error = memory_->forget_witness({0, state_.size})) {
-            refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
-        }
+        need_written(memory_->forget_witness({0, state_.size}));
     }
     child->believe_all();
     child->resync_blocked = false;
@@ -352,12 +355,9 @@ void QuorumDevice::make_stale(const std::string& name)
     }
     check_dispensable(*child);
     if (memory_ && child->member != no_member) {
-        const int error = memory_->change_members([&](memoryfile::Content& content) {
+        need_written(memory_->change_members([&](memoryfile::Content& content) {
             change_state(content, child->member, memoryfile::MemberState::filling);
-        });
-        if (error != 0) {
-            refuse(fmt::format("the memory cannot be written: {}", std::strerror(error)));
-        }
+        }));
     }
     child->distrust({0, state_.size});
 }

@@ -46,12 +46,14 @@ std::optional<QuorumDevice::Returning> QuorumDevice::recognise(NewChild& child) 
     const memoryfile::Member& member = known.members[*place];
     child.node_name = child.node_name.empty() ? member.name : child.node_name;
     Returning returning{*place, false};
-    if (member.state == memoryfile::MemberState::foreign) {
-        refuse(fmt::format("'{0}' was found to be foreign, another disk or an old copy.  To have it "
-                           "filled all the same make the memory forget it first: child-remove "
-                           "child={1}",
-                           child.device->describe(),
+    const auto refuse_foreign = [&](const std::string& found) {
+        refuse(fmt::format("'{0}' {1}.  To have it filled all the same make the memory forget it "
+                           "first: child-remove child={2}",
+                           child.device->describe(), found,
                            member.name.empty() ? member.spec : member.name));
+    };
+    if (member.state == memoryfile::MemberState::foreign) {
+        refuse_foreign("was found to be foreign, another disk or an old copy");
     }
     if (member.spec != child.spec) {
         return returning;  // somewhere else: it is filled, as at a start
@@ -66,10 +68,7 @@ std::optional<QuorumDevice::Returning> QuorumDevice::recognise(NewChild& child) 
     }
     const WitnessFindings findings = check.findings();
     if (findings.differs()) {
-        refuse(fmt::format("'{0}' is foreign, another disk or an old copy: {1}.  To have it filled "
-                           "all the same make the memory forget it first: child-remove child={2}",
-                           child.device->describe(), in_words(findings),
-                           member.name.empty() ? member.spec : member.name));
+        refuse_foreign("is foreign, another disk or an old copy: " + in_words(findings));
     }
     returning.proven = findings.proven();
     return returning;
