@@ -100,18 +100,8 @@ struct Server {
     void begin(const std::optional<memoryfile::Copy>& copy,
                const std::vector<Candidate>& candidates, const Plan& plan)
     {
-        Content content;
-        if (copy) {
-            content = copy->content;
-        } else {
-            content.root.set = memoryfile::new_id();
-            content.root.device_size = all;
-            content.intents.resize(1);
-        }
-        const Content before = content;
-        if (plan.source) {
-            content.witness = {};
-        }
+        Content content = first_content(copy ? &copy->content : nullptr, plan, candidates, all);
+        const Content before = copy ? copy->content : content;
         Options options;
         options.settle(members);
         std::vector<NewChild> children;
@@ -123,14 +113,6 @@ struct Server {
             child.unseen = !candidates[i].present;
             child.foreign = role.state == MemberState::foreign ? "test" : "";
             children.push_back(child);
-            memoryfile::Member& member = content.members[role.place];
-            if (role.is_new) {
-                member.id = memoryfile::new_id();
-            }
-            if (member.state != role.state) {
-                change_state(content, role.place, role.state);
-            }
-            member.spec = candidates[i].spec;
         }
         quorum = std::make_shared<QuorumDevice>(options, std::move(children), notes, true, clock);
         std::vector<MemoryStore::Place> places{
